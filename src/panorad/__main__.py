@@ -1,0 +1,6 @@
+"""`python -m panorad`."""
+
+from panorad.cli import app
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,69 @@
+"""What a request's path names, and the stored instances behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from starlette.requests import Request
+
+from panorad.access.dicomweb.deps import DicomWebDeps
+from panorad.access.dicomweb.errors import NotFound
+from panorad.model.actor import Actor
+from panorad.model.instance import Stored
+
+ROOT = "/dicom-web"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The study, series or instance of a path (PS3.18 section 10.1); empty UIDs were not named."""
+
+    study: str
+    series: str = ""
+    instance: str = ""
+
+
+def target_of(request: Request) -> Target:
+    """The target of a request."""
+    path = request.path_params
+    return Target(path["study"], path.get("series", ""), path.get("instance", ""))
+
+
+def stored(deps: DicomWebDeps, actor: Actor, target: Target) -> list[Stored]:
+    """The instances of a target that the actor may see, in order; raises NotFound when there are none."""
+    with deps.begin(actor) as tx:
+        found = deps.imaging.stored(tx, target.study, target.series or None, target.instance or None)
+    if not found:
+        kind, uid = next(
+            (kind, uid)
+            for kind, uid in (("instance", target.instance), ("series", target.series), ("study", target.study))
+            if uid
+        )
+        raise NotFound(f"{kind} {uid[:64]}")
+    return found
+
+
+def record(deps: DicomWebDeps, actor: Actor, instances: Sequence[Stored], frames: int = 0) -> None:
+    """Report the retrieval of these instances, series by series."""
+    for (study, series), group in groupby(instances, key=lambda one: (one.header.study_uid, one.header.series_uid)):
+        deps.retrieved(actor, study, series, sum(1 for _ in group), frames)
+
+
+def base_url(request: Request) -> str:
+    """The address under which this client sees the DICOMweb root.
+
+    Some clients (dicomweb-client among them) leave the port out of the Host header; where they name the very address we listen on, it
+    is put back. A name without a port is left alone: that is a reverse proxy.
+    """
+    url = request.base_url
+    server = request.scope.get("server")
+    if server and server[1] and url.port is None and (url.hostname == server[0] or url.hostname == "localhost"):
+        url = url.replace(port=None if server[1] == {"http": 80, "https": 443}.get(url.scheme) else server[1])
+    return str(url).rstrip("/") + ROOT
+
+
+def url_of(base: str, study: str, series: str = "", instance: str = "") -> str:
+    """The address of a study, series or instance."""
+    return f"{base}/studies/{study}{series and f'/series/{series}'}{instance and f'/instances/{instance}'}"

@@ -1,0 +1,41 @@
+"""The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
+
+from panorad.access.gate.service import (
+    Account,
+    AccountExists,
+    Institution,
+    InstitutionAbsent,
+    InstitutionExists,
+    Node,
+    NodeUnknown,
+    PasswordWeak,
+    SignInRefused,
+    WelcomeClosed,
+    account_actor,
+    actor_of_institution,
+    add_account,
+    add_institution,
+    add_node,
+    ensure_institution,
+    institutions,
+    make_welcome,
+    node,
+    node_actor,
+    nodes,
+    open_actor,
+    redeem_welcome,
+    session,
+    set_password,
+    set_password_of,
+    sign_in,
+    sign_out,
+    without_accounts,
+    welcome_open,
+)
+
+__all__ = [
+    "Account", "AccountExists", "Institution", "InstitutionAbsent", "InstitutionExists", "Node", "NodeUnknown", "PasswordWeak",
+    "SignInRefused", "WelcomeClosed", "account_actor", "actor_of_institution", "add_account", "add_institution", "add_node",
+    "ensure_institution", "institutions", "make_welcome", "node", "node_actor", "nodes", "open_actor", "redeem_welcome", "session",
+    "set_password", "set_password_of", "sign_in", "sign_out", "welcome_open", "without_accounts",
+]  # fmt: skip

@@ -1,0 +1,77 @@
+-- The gate.
+
+-- name: institutions
+select n.id, n.code, n.name, n.name_zh, n.issuer, p.code from institution n left join institution p on p.id = n.parent_id order by n.code;
+
+-- name: institution_by_code
+select id, code, issuer from institution where code = %s;
+
+-- name: add_institution
+insert into institution (code, name, name_zh, issuer, parent_id)
+values (%s, %s, %s, %s, (select id from institution where code = %s)) on conflict (code) do nothing returning id;
+
+-- name: below
+with recursive tree as (select id from institution where id = %s union select n.id from institution n join tree t on n.parent_id = t.id)
+select id from tree order by id;
+
+-- name: nodes
+select a.ae_title, n.code, a.host, a.port, a.description from node a join institution n on n.id = a.institution_id order by a.ae_title;
+
+-- name: node
+select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
+
+-- name: put_node
+insert into node (ae_title, institution_id, host, port, description) values (%s, %s, %s, %s, %s)
+on conflict (ae_title) do update set institution_id = excluded.institution_id, host = excluded.host, port = excluded.port,
+    description = excluded.description;
+
+-- name: account_by_login
+select a.id, a.login, a.name, a.institution_id, a.administrator, a.password_hash, a.disabled, a.failures,
+       coalesce(a.locked_until > now(), false)
+from account a where lower(a.login) = lower(%s) for update;
+
+-- name: account_by_id
+select a.id, a.login, a.name, a.institution_id, a.administrator, a.password_hash from account a where a.id = %s;
+
+-- name: count_accounts
+select count(*) from account;
+
+-- name: add_account
+insert into account (login, name, password_hash, institution_id, administrator) values (%s, %s, %s, %s, %s)
+on conflict (lower(login)) do nothing returning id;
+
+-- name: note_failure
+update account set failures = failures + 1,
+    locked_until = case when failures + 1 >= %s then now() + make_interval(secs => %s) else locked_until end where id = %s;
+
+-- name: note_success
+update account set failures = 0, locked_until = null where id = %s;
+
+-- name: set_password
+update account set password_hash = %s, failures = 0, locked_until = null where id = %s;
+
+-- name: end_sessions
+delete from session where account_id = %s;
+
+-- name: add_session
+insert into session (token_hash, account_id) values (%s, %s);
+
+-- name: session
+select a.id, a.login, a.name, a.institution_id, a.administrator, n.code, n.issuer, s.seen_at < now() - interval '1 minute'
+from session s join account a on a.id = s.account_id join institution n on n.id = a.institution_id
+where s.token_hash = %s and not a.disabled and s.seen_at > now() - make_interval(secs => %s) and s.created_at > now() - make_interval(secs => %s);
+
+-- name: touch_session
+update session set seen_at = now() where token_hash = %s;
+
+-- name: end_session
+delete from session where token_hash = %s returning account_id;
+
+-- name: add_welcome
+insert into welcome (token_hash, expires_at) values (%s, now() + make_interval(secs => %s));
+
+-- name: welcome_open
+select 1 from welcome where token_hash = %s and redeemed_at is null and expires_at > now() and not exists (select from account where administrator);
+
+-- name: redeem_welcome
+update welcome set redeemed_at = now() where token_hash = %s and redeemed_at is null and expires_at > now() returning 1;

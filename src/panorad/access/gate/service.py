@@ -1,0 +1,330 @@
+"""Institutions, nodes, accounts, sessions: who may come in, and what each actor may see (its institution and those below it)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+
+from panorad.access.gate import passwords, store
+from panorad.kit.errors import Kind, PanoradError
+from panorad.kit.transaction import Transaction
+from panorad.model.actor import Actor
+from panorad.model.event import Event
+
+IDLE_S = 12 * 3600
+LONGEST_S = 7 * 24 * 3600
+FAILURES = 5
+LOCK_S = 15 * 60
+WELCOME_S = 7 * 24 * 3600
+_CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{1,63}")
+
+
+class SignInRefused(PanoradError):
+    """The login or the password is not right, or the account is locked for a while"""
+
+    kind = Kind.FORBIDDEN
+    keeps = True
+
+
+class WelcomeClosed(PanoradError):
+    """This one-time link has been used or has expired"""
+
+    kind = Kind.FORBIDDEN
+
+
+class PasswordWeak(PanoradError):
+    """The password is too short: it needs at least twelve characters"""
+
+    kind = Kind.INVALID
+
+
+class LoginInvalid(PanoradError):
+    """A login has 2 to 64 letters, digits, dots, dashes, underscores or @"""
+
+    kind = Kind.INVALID
+
+
+class AccountExists(PanoradError):
+    """There is already an account with this login"""
+
+    kind = Kind.CONFLICT
+
+
+class AccountAbsent(PanoradError):
+    """There is no account with this login"""
+
+    kind = Kind.ABSENT
+
+
+class InstitutionExists(PanoradError):
+    """There is already an institution with this code"""
+
+    kind = Kind.CONFLICT
+
+
+class InstitutionInvalid(PanoradError):
+    """An institution's code has up to 32 capital letters, digits, dashes or underscores"""
+
+    kind = Kind.INVALID
+
+
+class InstitutionAbsent(PanoradError):
+    """There is no institution with this code"""
+
+    kind = Kind.ABSENT
+
+
+class NodeUnknown(PanoradError):
+    """No institution has registered this AE title"""
+
+    kind = Kind.FORBIDDEN
+
+
+class NodeInvalid(PanoradError):
+    """An AE title has 1 to 16 characters without backslash or control characters, a port is between 1 and 65535"""
+
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Institution:
+    """A member of the region; `issuer` is the Issuer of Patient ID of images that carry none, `parent` the code of the one above."""
+
+    id: int
+    code: str
+    name: str
+    name_zh: str
+    issuer: str
+    parent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A DICOM application entity of an institution; host and port are None when we may not send to it."""
+
+    ae_title: str
+    institution: str
+    host: str | None
+    port: int | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person's local account."""
+
+    id: int
+    login: str
+    name: str
+    institution: int
+    administrator: bool
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode()).digest()
+
+
+# -- institutions and nodes ------------------------------------------------------------------------------------------------------------
+
+
+def institutions(tx: Transaction) -> list[Institution]:
+    """All institutions by code."""
+    return [Institution(*row) for row in store.ask(tx, "institutions")]
+
+
+def add_institution(tx: Transaction, code: str, name: str, name_zh: str = "", issuer: str = "", parent: str | None = None) -> int:
+    """Add a member of the region. Raises InstitutionInvalid, InstitutionExists, InstitutionAbsent (the parent)."""
+    if not _CODE.fullmatch(code):
+        raise InstitutionInvalid(code)
+    if parent is not None:
+        _institution(tx, parent)
+    row = store.one(tx, "add_institution", code, name, name_zh, issuer or code, parent)
+    if row is None:
+        raise InstitutionExists(code)
+    tx.emit(Event("institution.added", {"institution": code}, {"name": name, "parent": parent}))
+    return int(row[0])
+
+
+def ensure_institution(tx: Transaction, code: str, name: str = "") -> int:
+    """The id of an institution, which is added when it is not there."""
+    row = store.one(tx, "institution_by_code", code)
+    return int(row[0]) if row else add_institution(tx, code, name or code)
+
+
+def _institution(tx: Transaction, code: str) -> tuple[int, str, str]:
+    row = store.one(tx, "institution_by_code", code)
+    if row is None:
+        raise InstitutionAbsent(code)
+    return int(row[0]), str(row[1]), str(row[2])
+
+
+def _below(tx: Transaction, institution: int) -> tuple[int, ...]:
+    return tuple(row[0] for row in store.ask(tx, "below", institution))
+
+
+def nodes(tx: Transaction) -> list[Node]:
+    """All registered nodes by AE title."""
+    return [Node(*row) for row in store.ask(tx, "nodes")]
+
+
+def node(tx: Transaction, ae_title: str) -> Node | None:
+    """One registered node."""
+    row = store.one(tx, "node", ae_title.strip())
+    return Node(*row[:5]) if row else None
+
+
+def add_node(tx: Transaction, ae_title: str, institution: str, host: str | None = None, port: int | None = None, description: str = "") -> None:
+    """Register a node, or change it. Raises NodeInvalid, InstitutionAbsent."""
+    title = ae_title.strip()
+    if not 1 <= len(title) <= 16 or "\\" in title or not title.isprintable() or (port is not None and not 1 <= port <= 65535):
+        raise NodeInvalid(f"{ae_title} {port or ''}")
+    institution_id, _, _ = _institution(tx, institution)
+    store.change(tx, "put_node", title, institution_id, host, port, description)
+    tx.emit(Event("node.added", {"node": title, "institution": institution}, {"host": host, "port": port}))
+
+
+# -- actors ----------------------------------------------------------------------------------------------------------------------------
+
+
+def node_actor(tx: Transaction, ae_title: str, peer: str) -> Actor:
+    """The actor that a calling AE title stands for. Raises NodeUnknown."""
+    row = store.one(tx, "node", ae_title.strip())
+    if row is None:
+        raise NodeUnknown(ae_title.strip())
+    institution = int(row[5])
+    return Actor("node", row[0], institution, _below(tx, institution), row[1], row[6], source=peer)
+
+
+def open_actor(tx: Transaction, code: str, name: str = "anyone", kind: str = "person", peer: str = "") -> Actor:
+    """Whoever comes to a center that runs without sign-in: sees everything, sends for the default institution."""
+    institution, _, issuer = _institution(tx, code)
+    return Actor("node" if kind == "node" else "person", name, institution, None, code, issuer, administrator=True, source=peer)
+
+
+def actor_of_institution(tx: Transaction, code: str, name: str = "panorad") -> Actor:
+    """The center itself, acting for an institution: import and recovery. Raises InstitutionAbsent."""
+    institution, _, issuer = _institution(tx, code)
+    return Actor("system", name, institution, (institution,), code, issuer, purpose="operation")
+
+
+def account_actor(tx: Transaction, account: Account, code: str, issuer: str) -> Actor:
+    """The person of an account: sees its institution and those below it."""
+    sees = _below(tx, account.institution)
+    return Actor("person", account.login, account.institution, sees, code, issuer, account.id, account.administrator)
+
+
+# -- accounts and sessions -------------------------------------------------------------------------------------------------------------
+
+
+def without_accounts(tx: Transaction) -> bool:
+    """Whether nobody can sign in yet."""
+    row = store.one(tx, "count_accounts")
+    return row is None or row[0] == 0
+
+
+def add_account(tx: Transaction, login: str, name: str, password: str, institution: str, administrator: bool = False) -> Account:
+    """Make an account. Raises LoginInvalid, PasswordWeak, InstitutionAbsent, AccountExists."""
+    if not _LOGIN.fullmatch(login):
+        raise LoginInvalid(login)
+    _check(password)
+    institution_id, _, _ = _institution(tx, institution)
+    row = store.one(tx, "add_account", login, name.strip() or login, passwords.hashed(password), institution_id, administrator)
+    if row is None:
+        raise AccountExists(login)
+    tx.emit(Event("account.added", {"account": login}, {"administrator": administrator}, institution=institution_id))
+    return Account(row[0], login, name.strip() or login, institution_id, administrator)
+
+
+def _check(password: str) -> None:
+    if len(password) < passwords.SHORTEST:
+        raise PasswordWeak
+
+
+def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
+    """The account and a new session's token.
+
+    Raises SignInRefused; the failure is counted and recorded although it raises.
+    """
+    row = store.one(tx, "account_by_login", login.strip())
+    kept = None if row is None or row[6] else row[5]
+    right = passwords.matches(kept, password)
+    if row is None or not right or row[8]:
+        if row is not None and not row[8]:
+            store.change(tx, "note_failure", FAILURES, LOCK_S, row[0])
+        tx.emit(Event("account.refused", {"account": login.strip()[:64]}, {"locked": bool(row and row[8])}, "refused"))
+        raise SignInRefused
+    account = Account(*row[:5])
+    store.change(tx, "note_success", account.id)
+    token = secrets.token_urlsafe(32)
+    store.change(tx, "add_session", _digest(token), account.id)
+    tx.emit(Event("account.signed_in", {"account": account.login}, institution=account.institution))
+    return account, token
+
+
+def session(tx: Transaction, token: str) -> Actor | None:
+    """Who a session token stands for; None when it is unknown, idle for too long or too old."""
+    digest = _digest(token)
+    row = store.one(tx, "session", digest, IDLE_S, LONGEST_S)
+    if row is None:
+        return None
+    if row[7]:
+        store.change(tx, "touch_session", digest)
+    return account_actor(tx, Account(*row[:5]), row[5], row[6])
+
+
+def sign_out(tx: Transaction, token: str) -> None:
+    """End a session."""
+    if row := store.one(tx, "end_session", _digest(token)):
+        account = store.one(tx, "account_by_id", row[0])
+        tx.emit(Event("account.signed_out", {"account": account[1] if account else row[0]}))
+
+
+def set_password(tx: Transaction, account_id: int, old: str, new: str) -> None:
+    """Change one's own password; every session of the account ends. Raises SignInRefused, PasswordWeak."""
+    row = store.one(tx, "account_by_id", account_id)
+    if row is None or not passwords.matches(row[5], old):
+        raise SignInRefused
+    _replace_password(tx, row[0], row[1], new)
+
+
+def set_password_of(tx: Transaction, login: str, new: str) -> None:
+    """Set anybody's password, from the command line. Raises AccountAbsent, PasswordWeak."""
+    row = store.one(tx, "account_by_login", login.strip())
+    if row is None:
+        raise AccountAbsent(login)
+    _replace_password(tx, row[0], row[1], new)
+
+
+def _replace_password(tx: Transaction, account_id: int, login: str, new: str) -> None:
+    _check(new)
+    store.change(tx, "set_password", passwords.hashed(new), account_id)
+    store.change(tx, "end_sessions", account_id)
+    tx.emit(Event("account.password_set", {"account": login}))
+
+
+# -- the first administrator -------------------------------------------------------------------------------------------------------------
+
+
+def make_welcome(tx: Transaction) -> str:
+    """A one-time token with which the first administrator comes in."""
+    token = secrets.token_urlsafe(24)
+    store.change(tx, "add_welcome", _digest(token), WELCOME_S)
+    return token
+
+
+def welcome_open(tx: Transaction, token: str) -> bool:
+    """Whether a one-time token is still good."""
+    return store.one(tx, "welcome_open", _digest(token)) is not None
+
+
+def redeem_welcome(tx: Transaction, token: str, login: str, name: str, password: str) -> Account:
+    """Make the first administrator, at the topmost institution. Raises WelcomeClosed, LoginInvalid, PasswordWeak, AccountExists."""
+    if not welcome_open(tx, token) or store.one(tx, "redeem_welcome", _digest(token)) is None:
+        raise WelcomeClosed
+    top = next((found.code for found in institutions(tx) if found.parent is None), None)
+    if top is None:
+        raise InstitutionAbsent("there is none yet")
+    return add_account(tx, login, name, password, top, administrator=True)

@@ -1,0 +1,133 @@
+"""One table from an error's kind to HTTP's answer: a page for people, problem details (RFC 9457) for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from panorad.access.web.language import preferences
+from panorad.access.web.session import SignInNeeded, deps_of
+from panorad.kit.errors import Kind, PanoradError
+from panorad.kit.i18n import translate
+
+
+def _(text: str) -> str:
+    """Mark a text for the catalogue."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What HTTP says to one kind of error: status, heading, and what the person can do."""
+
+    status: int
+    title: str
+    advice: str
+
+
+KEPT = _("Nothing that was stored has been changed.")
+
+ANSWERS: dict[Kind, Answer] = {
+    Kind.INVALID: Answer(400, _("This cannot be done as asked"), _("Go back, correct it and send it again.")),
+    Kind.ABSENT: Answer(404, _("There is nothing here"), _("It may have moved, or you may not be allowed to see it. Look for it in the study list.")),
+    Kind.CONFLICT: Answer(409, _("This does not fit what is stored"), _("Reload the page to see how it stands now.")),
+    Kind.FORBIDDEN: Answer(403, _("You may not do this"), _("If you need it for your work, ask an administrator of your institution.")),
+    Kind.UNAVAILABLE: Answer(503, _("The center cannot do this right now"), _("Wait a minute and try again. If it stays so, tell the people who run the center.")),
+    Kind.UNSUPPORTED: Answer(406, _("This form is not offered"), _("Ask for it in another form.")),
+    Kind.INTERNAL: Answer(500, _("Something went wrong in the center"), _("Try again. If it happens again, report the number below.")),
+}
+
+_KIND_OF_STATUS = {400: Kind.INVALID, 403: Kind.FORBIDDEN, 404: Kind.ABSENT, 406: Kind.UNSUPPORTED, 409: Kind.CONFLICT, 503: Kind.UNAVAILABLE}
+
+
+class NoSuchPage(PanoradError):
+    """No page has this address"""
+
+    kind = Kind.ABSENT
+
+
+class FormRefused(PanoradError):
+    """This form is too old or came from another site"""
+
+    kind = Kind.FORBIDDEN
+
+
+class BodyTooLarge(PanoradError):
+    """More was sent than this address takes"""
+
+    kind = Kind.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Problem details (RFC 9457); `request` is the number by which the log finds the request."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    kept: str
+    advice: str
+    request: str
+
+
+def status_for(kind: Kind) -> int:
+    """The HTTP status of a kind of error."""
+    return ANSWERS[kind].status
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the answer goes to a program: the address ends in .json, or Accept names JSON and not HTML."""
+    accept = request.headers.get("accept", "")
+    return request.url.path.endswith(".json") or ("json" in accept and "text/html" not in accept)
+
+
+def problem(request: Request, error: PanoradError, status: int | None = None) -> Problem:
+    """The problem details of an error in the visitor's language. The detail is the error's own sentence; an internal error gives none."""
+    answer = ANSWERS[error.kind]
+    language = preferences(request, deps_of(request).settings.language).language
+    first, _colon, rest = error.message.partition(": ")
+    detail = "" if error.kind is Kind.INTERNAL else translate(language, first) + (f": {rest}" if rest else "")
+    return Problem(
+        type="about:blank",
+        title=translate(language, answer.title),
+        status=status or answer.status,
+        detail=detail,
+        kept=translate(language, KEPT),
+        advice=translate(language, answer.advice),
+        request=str(getattr(request.state, "request_id", "")),
+    )
+
+
+def answer(request: Request, error: PanoradError, status: int | None = None) -> Response:
+    """The response to an error. Somebody who needs to sign in is taken to the page for it, and back afterwards."""
+    if isinstance(error, SignInNeeded):
+        if not wants_json(request) and "text/html" in request.headers.get("accept", ""):
+            here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return RedirectResponse(f"/sign-in?next={quote(here)}" if here != "/" else "/sign-in", 303)
+        status = 401
+    found = problem(request, error, status)
+    if wants_json(request) or request.url.path.startswith("/dicom-web"):
+        body = {name: getattr(found, name) for name in Problem.__slots__ if getattr(found, name)}
+        return JSONResponse(body, found.status, media_type="application/problem+json")
+    return deps_of(request).shell.render(request, "web/error.html", found, title=found.title, status=found.status)
+
+
+def answer_panorad(request: Request, error: Exception) -> Response:
+    """Exception handler for `PanoradError`."""
+    assert isinstance(error, PanoradError)
+    return answer(request, error)
+
+
+def answer_http(request: Request, error: Exception) -> Response:
+    """Exception handler for what the framework raises itself: no such path, wrong method."""
+    assert isinstance(error, HTTPException)
+    kind = _KIND_OF_STATUS.get(error.status_code, Kind.INVALID if error.status_code < 500 else Kind.INTERNAL)
+    named = NoSuchPage() if kind is Kind.ABSENT else type("Refused", (PanoradError,), {"kind": kind, "__doc__": ""})()
+    response = answer(request, named, error.status_code)
+    response.headers.update(error.headers or {})
+    return response

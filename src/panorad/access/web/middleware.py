@@ -1,0 +1,204 @@
+"""Around every request: an id, one log line without patient data, security headers, body limits, and a check that forms are ours."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from http.cookies import CookieError, SimpleCookie
+from pathlib import PurePath
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from panorad.access.web import forms
+from panorad.access.web.errors import BodyTooLarge, FormRefused
+from panorad.kit.errors import PanoradError
+
+Refuse = Callable[[Request, PanoradError], Response]
+
+POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; frame-ancestors 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'"
+)
+"""Content Security Policy of every answer that does not bring its own."""
+
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), geolocation=(), payment=(), usb=()",
+}
+
+UNLIMITED = ("/dicom-web/",)
+"""Where bodies may be of any length: the endpoint there streams and guards itself."""
+
+QUIET = ("/dicom-web/", "/static/", "/viewer/", "/health/", "/metrics")
+"""Successful requests under these are not logged one by one; the process archive has what matters of them."""
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Journal:
+    """Numbers each request, logs it by its route (never its query string), and turns an unforeseen error into a plain answer."""
+
+    def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
+        self.app, self.refuse = app, refuse
+        self.log = structlog.get_logger("panorad.web")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id, begun, status = secrets.token_hex(6), time.perf_counter(), 0
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(raw=message["headers"])["x-request-id"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, answer)
+        except Exception:
+            self.log.error("request failed", request=request_id, fault=_fault())
+            if status:
+                raise
+            await self.refuse(Request(scope), PanoradError())(scope, receive, answer)
+        finally:
+            if status >= 400 or not scope["path"].startswith(QUIET):
+                spent = round((time.perf_counter() - begun) * 1000, 1)
+                self.log.info("request", request=request_id, method=scope["method"], route=_route(scope), status=status, ms=spent)
+
+
+def _route(scope: Scope) -> str:
+    """The path with its parameters named instead of given, so that no identifier is logged; one step of a path that no route took."""
+    parameters = scope.get("path_params")
+    if parameters is None:
+        return "/" + scope["path"].lstrip("/").partition("/")[0][:40]
+    path = str(scope["path"])
+    for name, value in sorted(parameters.items(), key=lambda pair: -len(str(pair[1]))):
+        path = path.replace(f"/{value}", f"/{{{name}}}") if value != "" else path
+    return path
+
+
+def _fault() -> str:
+    """The type of the error being handled and the line that raised it; its text may hold patient data and stays out of the log."""
+    kind, _, trace = sys.exc_info()
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return f"{kind.__name__ if kind else ''} at {where}"
+
+
+class SecurityHeaders:
+    """Adds the security headers that an answer does not bring itself, and the cookie behind the tokens of forms."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...] = ()) -> None:
+        self.app, self.origins = app, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        known = _cookie(headers, forms.COOKIE)
+        secret = known or forms.new_secret()
+        scope["state"]["form_secret"] = secret
+        https = scope["scheme"] == "https" or f"https://{headers.get('host', '')}" in self.origins
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _complete(MutableHeaders(raw=message["headers"]), https, "" if known else secret)
+            await send(message)
+
+        await self.app(scope, receive, answer)
+
+
+def _complete(headers: MutableHeaders, https: bool, secret: str) -> None:
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    if https:
+        headers.setdefault("strict-transport-security", "max-age=31536000")
+    if headers.get("content-type", "").startswith("text/html"):
+        headers.setdefault("cache-control", "no-store")
+        if secret:
+            headers.append("set-cookie", f"{forms.COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if https else ""))
+
+
+def _cookie(headers: Headers, name: str) -> str:
+    try:
+        jar = SimpleCookie(headers.get("cookie", ""))
+    except CookieError:
+        return ""
+    return jar[name].value if name in jar else ""
+
+
+class Bodies:
+    """Refuses writes that another site started, bodies that are too long, and forms without our token; reads forms for the pages."""
+
+    def __init__(self, app: ASGIApp, refuse: Refuse, origins: tuple[str, ...] = ()) -> None:
+        self.app, self.refuse, self.origins = app, refuse, origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] in SAFE:
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        try:
+            if not self._same_site(scope, headers):
+                raise FormRefused
+            if not scope["path"].startswith(UNLIMITED):
+                receive = await self._bounded(scope, headers, receive)
+        except BodyTooLarge as error:
+            await self._refused(error, scope, receive, send, 413)
+            return
+        except FormRefused as error:
+            await self._refused(error, scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _refused(self, error: PanoradError, scope: Scope, receive: Receive, send: Send, status: int | None = None) -> None:
+        response = self.refuse(Request(scope), error)
+        response.status_code = status or response.status_code
+        response.headers["connection"] = "close"
+        await response(scope, receive, send)
+
+    def _same_site(self, scope: Scope, headers: Headers) -> bool:
+        """Browsers tell where a request started; programs tell nothing and carry no cookie by themselves."""
+        if site := headers.get("sec-fetch-site"):
+            return site in {"same-origin", "none"}
+        origin, host = headers.get("origin"), headers.get("host", "")
+        return origin is None or origin in {f"http://{host}", f"https://{host}", *self.origins}
+
+    async def _bounded(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+        declared = headers.get("content-length", "0")
+        if not declared.isdigit() or int(declared) > forms.LIMIT:
+            raise BodyTooLarge
+        body = bytearray()
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if len(body) > forms.LIMIT:
+                raise BodyTooLarge
+            if not message.get("more_body"):
+                break
+        if headers.get("content-type", "").partition(";")[0].strip().lower() == forms.MEDIA_TYPE:
+            fields = forms.parse(bytes(body))
+            if not forms.genuine(fields, scope["state"]["form_secret"]):
+                raise FormRefused
+            scope["state"]["form"] = fields
+        waiting = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def replay() -> Message:
+            return waiting.pop() if waiting else await receive()
+
+        return replay

@@ -1,0 +1,160 @@
+"""The shell around every page: templates in each language, navigation, static files, and the answer as a page or as its JSON twin."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from panorad import __version__
+from panorad.access.web import forms, words
+from panorad.access.web.deps import InstitutionLike
+from panorad.access.web.errors import wants_json
+from panorad.access.web.language import Preferences, preferences
+from panorad.access.web.paging import link
+from panorad.access.web.session import deps_of
+from panorad.access.web.static import Assets
+from panorad.kit.i18n import LANGUAGES, catalogue, translate
+from panorad.kit.slice import Nav
+from panorad.model import person_name
+from panorad.model.actor import Actor
+
+HERE = Path(__file__).resolve().parent
+INSTITUTIONS_KEPT = 60.0
+"""Seconds that the names of institutions are kept for the top bar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What the layout shows around a page."""
+
+    title: str
+    preferences: Preferences
+    person: str
+    institution: str
+    purpose: str
+    signed_in: bool
+    administrator: bool
+    open: bool
+    here: str
+    form_token: str
+
+
+class Shell:
+    """Renders pages. `roots` names the folders of the slices with `templates/` and `static/`; `nav` is the rail in order."""
+
+    def __init__(self, roots: Mapping[str, Path], nav: Sequence[Nav], time_zone: str = "UTC") -> None:
+        folders = {"web": HERE, **roots}
+        self.nav = tuple(nav)
+        self.zone = ZoneInfo(time_zone)
+        self.assets = Assets(folders)
+        self.environments = {language: self._environment(language, folders) for language in LANGUAGES}
+        self._institutions: dict[int, InstitutionLike] = {}
+        self._asked = float("-inf")
+
+    def _environment(self, language: str, folders: Mapping[str, Path]) -> Environment:
+        loader = PrefixLoader({name: ChoiceLoader([FileSystemLoader(folder / "templates")]) for name, folder in folders.items()})
+        env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
+        env.add_extension("jinja2.ext.i18n")
+        env.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+        env.globals.update(asset=self.assets.url, nav=self.nav, languages=LANGUAGES, version=__version__)
+        env.filters.update(
+            person=lambda name: person_name.display(name, language) or translate(language, "No name"),
+            date=words.dicom_date,
+            time=words.dicom_time,
+            moment=lambda at: words.moment(at, self.zone),
+            second=lambda at: words.second(at, self.zone),
+            size=words.size,
+            initials=words.initials,
+            uid_name=words.uid_name,
+            sex=lambda value: words.sex(language, value),
+            happened=lambda kind: words.happened(language, kind),
+            said=lambda detail: words.said(language, detail),
+            tr=lambda text: translate(language, text),
+        )
+        env.globals["age"] = lambda birth_date, at: words.age(language, birth_date, at)
+        return env
+
+    def today(self) -> date:
+        """The date at the site."""
+        return datetime.now(self.zone).date()
+
+    def page(self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "") -> Response:
+        """A page for its typed context, or the same data as JSON when that is asked for."""
+        if wants_json(request):
+            response: Response = JSONResponse(plain(context))
+        else:
+            response = self.render(request, template, context, title, actor, self._institution(request, actor))
+        if etag:
+            response.headers["etag"] = etag
+            response.headers["cache-control"] = "private, no-cache"
+            response.headers["vary"] = "accept, cookie"
+        return response
+
+    def render(
+        self, request: Request, template: str, context: Any, title: str, actor: Actor | None = None, institution: str = "", status: int = 200
+    ) -> Response:
+        """A page without asking the database for anything: what `page` ends in, and what errors use directly."""
+        chosen = self.preferences(request)
+        known = actor or getattr(request.state, "actor", None)
+        frame = Frame(
+            title=title,
+            preferences=chosen,
+            person=known.name if known else "",
+            institution=institution,
+            purpose=known.purpose if known else "",
+            signed_in=known is not None,
+            administrator=bool(known and known.administrator),
+            open=bool(known and known.account is None),
+            here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            form_token=forms.token_of(request.state.form_secret),
+        )
+        env = self.environments[chosen.language]
+        body = env.get_template(template).render(page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes))
+        return HTMLResponse(body, status, headers={"content-language": chosen.language})
+
+    def preferences(self, request: Request) -> Preferences:
+        """The visitor's language and theme."""
+        return preferences(request, deps_of(request).settings.language)
+
+    def language(self, request: Request) -> str:
+        """The visitor's language."""
+        return self.preferences(request).language
+
+    def text(self, request: Request, text: str) -> str:
+        """A text in the visitor's language."""
+        return translate(self.preferences(request).language, text)
+
+    def _institution(self, request: Request, actor: Actor | None) -> str:
+        if actor is None or actor.institution is None:
+            return ""
+        if actor.institution not in self._institutions or time.monotonic() - self._asked > INSTITUTIONS_KEPT:
+            deps = deps_of(request)
+            with deps.begin(actor) as tx:
+                self._institutions = {one.id: one for one in deps.gate.institutions(tx)}
+            self._asked = time.monotonic()
+        found = self._institutions.get(actor.institution)
+        if found is None:
+            return ""
+        return found.name_zh if found.name_zh and self.preferences(request).language == "zh-CN" else found.name
+
+
+def plain(value: Any) -> Any:
+    """A context as JSON takes it: dataclasses become objects, dates ISO text."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if hasattr(value, "_asdict"):
+        return plain(value._asdict())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(one) for one in value]
+    return value.isoformat() if isinstance(value, (date, datetime)) else value

@@ -1,0 +1,99 @@
+"""The process behind each role: `python -m panorad.app.roles web|dimse|worker`, started by the supervisor."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+from types import FrameType
+
+from panorad.app.center import Center, configure_log
+from panorad.app.supervisor import DIMSE_SOCKET, ENVIRONMENT
+from panorad.data.imaging.settling import settle_some
+from panorad.kit.errors import PanoradError
+from panorad.settings import Settings, address, from_json
+
+_PR_SET_PDEATHSIG = 1
+
+
+def _end_with_parent() -> None:
+    """Get SIGTERM when the supervisor goes away (Linux); terminal interrupts are the supervisor's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _stop_event() -> threading.Event:
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    return stopping
+
+
+def web(settings: Settings) -> None:
+    """Granian serving `panorad.app.web:application` in its worker processes."""
+    from granian import Granian
+    from granian.constants import Interfaces
+
+    host, port = address(settings.http)
+    Granian(
+        "panorad.app.web:application", factory=True, address=host, port=port, interface=Interfaces.ASGI, workers=settings.web_workers,
+        runtime_threads=1, blocking_threads=1, backpressure=128, log_enabled=settings.log_level == "debug", respawn_failed_workers=True,
+        websockets=False,
+    ).serve()  # fmt: skip
+
+
+def dimse(settings: Settings) -> None:
+    """One DICOM server process on the listening socket that all of them share."""
+    from panorad.app.dimse import server_of
+
+    listener = socket.socket(fileno=int(os.environ[DIMSE_SOCKET]))
+    with Center(settings, settings.database) as center:
+        server = server_of(center, listener)
+        signal.signal(signal.SIGTERM, lambda number, frame: server.stop())
+        server.run(grace=5)
+
+
+def worker(settings: Settings) -> None:
+    """Settles quiet series and keeps partitions ready."""
+    import structlog
+
+    from panorad.data import process
+    from panorad.model.actor import SYSTEM
+
+    log = structlog.get_logger()
+    stopping = _stop_event()
+    with Center(settings, settings.database) as center:
+        rounds = 0
+        while not stopping.is_set():
+            try:
+                if rounds % 3600 == 0:
+                    with center.begin(SYSTEM) as tx:
+                        process.ensure_partitions(tx)
+                rounds += 1
+                if settle_some(center.begin, center.blobs, settings.cache, settings.settle_after_s):
+                    continue
+            except PanoradError as error:
+                log.error("the worker will try again", reason=error.message)
+            stopping.wait(1.0)
+
+
+ROLES = {"web": web, "dimse": dimse, "worker": worker}
+
+
+def main() -> None:
+    """Run the role that the first argument names."""
+    settings = from_json(os.environ[ENVIRONMENT])
+    configure_log(settings.log_level)
+    _end_with_parent()
+    ROLES[sys.argv[1]](settings)
+
+
+if __name__ == "__main__":
+    main()

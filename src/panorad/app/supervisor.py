@@ -1,0 +1,219 @@
+"""`panorad serve` on one machine: the embedded database, the web, DICOM and worker processes, watched and restarted."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+import structlog
+
+from panorad.access import gate
+from panorad.app.center import Center, prepare_database, prepare_home
+from panorad.app.embedded import HomeBusy, lock_home
+from panorad.data.imaging.recovery import recover
+from panorad.kit.errors import Kind, PanoradError
+from panorad.kit.migrate import migrate
+from panorad.kit.postgres import EmbeddedPostgres
+from panorad.model.actor import SYSTEM
+from panorad.model.event import Event
+from panorad.settings import Settings, address, to_json
+
+log = structlog.get_logger()
+ENVIRONMENT = "PANORAD_CHILD_SETTINGS"
+DIMSE_SOCKET = "PANORAD_DIMSE_SOCKET"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_PATIENCE_S = 20.0
+
+
+class NotLoopback(PanoradError):
+    """A center without sign-in binds loopback addresses only"""
+
+    kind = Kind.INVALID
+
+
+class PortTaken(PanoradError):
+    """The address cannot be bound"""
+
+    kind = Kind.CONFLICT
+
+
+def listen(where: str) -> socket.socket:
+    """A listening socket that child processes inherit. Raises PortTaken."""
+    host, port = address(where)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise PortTaken(f"{where}: {os.strerror(error.errno or 0)}") from error
+    listener.listen(512)
+    listener.set_inheritable(True)
+    return listener
+
+
+def check_open(settings: Settings) -> None:
+    """Raise NotLoopback when a center without sign-in would be reached from outside."""
+    for where in filter(None, (settings.http, settings.dimse)):
+        if settings.open and address(where)[0] not in _LOOPBACK:
+            raise NotLoopback(where)
+
+
+@dataclass
+class Child:
+    """A process of the center and how often it had to be started."""
+
+    role: str
+    start: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+    failures: int = 0
+    started: float = field(default=0.0)
+
+
+class Supervisor:
+    """Starts the processes of one center, keeps them up, and ends them in order."""
+
+    def __init__(self, settings: Settings, roles: tuple[str, ...], say: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.roles = roles
+        self.say = say
+        self._children: list[Child] = []
+        self._stopping = False
+        self._stack = ExitStack()
+        self._dimse: socket.socket | None = None
+        self.server: EmbeddedPostgres | None = None
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT. Raises a PanoradError when the center cannot start."""
+        check_open(self.settings)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        with self._stack:
+            dsn = self._database()
+            welcome = self._prepare(dsn)
+            if self._stopping:
+                return
+            self._start_children()
+            try:
+                if self._wait_ready():
+                    self._say_ready(welcome)
+                self._watch()
+            finally:
+                self._end_children()
+
+    # -- the steps -----------------------------------------------------------------------------------------------------------------
+
+    def _stop(self, number: int, frame: object) -> None:
+        self._stopping = True
+
+    def _database(self) -> str:
+        prepare_home(self.settings)
+        if not self._stack.enter_context(lock_home(self.settings.home)):
+            raise HomeBusy(str(self.settings.home))
+        if self.settings.database:
+            return self.settings.database
+        self.server = EmbeddedPostgres(self.settings.home / "postgres")
+        self._stack.callback(self.server.stop)
+        self.server.start()
+        return self.server.dsn
+
+    def _prepare(self, dsn: str) -> str | None:
+        """Migrate, recover what a crash left, and make the one-time link when nobody can sign in yet."""
+        migrate(dsn)
+        self.settings = replace(self.settings, database=dsn)
+        with Center(self.settings, dsn) as center:
+            prepare_database(center)
+            found = recover(center.begin, center.indexer, center.blobs, self.settings.open_marks, center.actor_of)
+            if found:
+                self.say(f"recovered {found} received images that the index did not hold yet")
+            with center.begin(SYSTEM) as tx:
+                tx.emit(Event("center.started", {}, {"recovered": found}))
+                return gate.make_welcome(tx) if not self.settings.open and gate.without_accounts(tx) else None
+
+    def _start_children(self) -> None:
+        environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}
+        if "dimse" in self.roles and self.settings.dimse:
+            self._dimse = self._stack.enter_context(listen(self.settings.dimse))
+        for role in self.roles:
+            if role == "dimse" and self._dimse is None:
+                continue
+            for _ in range(self.settings.dimse_workers if role == "dimse" else 1):
+                self._children.append(Child(role, lambda role=role: self._spawn(role, environment)))  # type: ignore[misc]
+        for child in self._children:
+            child.process, child.started = child.start(), time.monotonic()
+
+    def _spawn(self, role: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+        pass_fds: tuple[int, ...] = ()
+        if role == "dimse" and self._dimse is not None:
+            environment = {**environment, DIMSE_SOCKET: str(self._dimse.fileno())}
+            pass_fds = (self._dimse.fileno(),)
+        command = [sys.executable, "-m", "panorad.app.roles", role]
+        return subprocess.Popen(command, env=environment, pass_fds=pass_fds, stdin=subprocess.DEVNULL)
+
+    def _wait_ready(self) -> bool:
+        if "web" not in self.roles:
+            return True
+        url = f"http://{self.settings.http}/health/ready"
+        deadline = time.monotonic() + 60
+        while not self._stopping:
+            self._restart_dead()
+            try:
+                with urllib.request.urlopen(url, timeout=2) as answer:
+                    return bool(answer.status == 200)
+            except (urllib.error.URLError, OSError):
+                if time.monotonic() > deadline:
+                    raise PanoradError(f"the web server does not answer at {self.settings.http}") from None
+                time.sleep(0.05)
+        return False
+
+    def _say_ready(self, welcome: str | None) -> None:
+        if welcome is not None:
+            self.say(f"first administrator: open http://{self.settings.http}/welcome?token={welcome} (once, within seven days)")
+        dimse = f", DICOM {self.settings.ae_title}@{self.settings.dimse}" if self._dimse is not None else ""
+        mode = ", no sign-in" if self.settings.open else ""
+        self.say(f"ready: http://{self.settings.http}{dimse}{mode}")
+
+    def _watch(self) -> None:
+        while not self._stopping:
+            if self.server is not None and not self.server.alive():
+                log.error("the embedded database ended, starting it again")
+                self.server.start()
+            self._restart_dead()
+            time.sleep(0.2)
+
+    def _restart_dead(self) -> None:
+        for child in self._children:
+            if child.process is None or child.process.poll() is None or self._stopping:
+                continue
+            if time.monotonic() - child.started > 60:
+                child.failures = 0
+            if time.monotonic() - child.started < min(0.2 * 2**child.failures, 10):
+                continue
+            log.error("a process ended, starting it again", role=child.role, status=child.process.returncode)
+            child.failures += 1
+            child.process, child.started = child.start(), time.monotonic()
+
+    def _end_children(self) -> None:
+        if self._dimse is not None:
+            self._dimse.close()
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + _PATIENCE_S
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,125 @@
+"""The web edge, wired: one ASGI application for the shell, the slices' pages, DICOMweb, the event feed and health."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.requests import Request
+
+from panorad import __version__
+from panorad.access import gate
+from panorad.access.dicomweb.routes import routes as dicomweb_routes
+from panorad.access.gate.sessions import Sessions
+from panorad.access.web import feed, health
+from panorad.access.web.deps import WebDeps, WebSettings
+from panorad.access.web.mount import mount
+from panorad.access.web.session import COOKIE, session_actor
+from panorad.access.web.shell import Shell
+from panorad.app import slices
+from panorad.app.center import Center, configure_log
+from panorad.app.supervisor import ENVIRONMENT
+from panorad.data import process
+from panorad.model.actor import SYSTEM, Actor
+from panorad.model.event import KINDS
+from panorad.settings import Settings, from_json
+
+_FIGURES_S = 5.0
+
+
+def time_zone(settings: Settings) -> str:
+    """The site's time zone: the setting, else the machine's, else UTC."""
+    if settings.time_zone:
+        return settings.time_zone
+    if named := os.environ.get("TZ", "").lstrip(":"):
+        return named
+    try:
+        link = os.path.realpath("/etc/localtime")
+        return link.split("/zoneinfo/", 1)[1]
+    except (OSError, IndexError):
+        return "UTC"
+
+
+def gate_of(sessions: Sessions) -> Any:
+    """The gate as the pages use it, with sessions remembered for a moment."""
+
+    def sign_out(tx: Any, token: str) -> None:
+        sessions.forget(token)
+        gate.sign_out(tx, token)
+
+    return SimpleNamespace(
+        sign_in=gate.sign_in, session=sessions.session, sign_out=sign_out, welcome_open=gate.welcome_open, redeem_welcome=gate.redeem_welcome,
+        set_password=gate.set_password, institutions=gate.institutions,
+    )  # fmt: skip
+
+
+def build(center: Center) -> FastAPI:
+    """The application of one web process, over an opened center that it closes when the server stops."""
+    settings = center.settings
+    sessions = Sessions()
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        center.close()
+
+    app = FastAPI(title="Panorad", version=__version__, lifespan=life, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
+    parts = slices()
+    shell = Shell({part.name: part.root for part in parts}, [nav for part in parts for nav in part.nav], time_zone(settings))
+
+    def actor(request: Request) -> Actor:
+        token = request.cookies.get(COOKIE)
+        if token and (known := sessions.remembered(token)):
+            return known
+        return session_actor(request)
+
+    figures: dict[str, Any] = {"at": 0.0, "values": {}}
+
+    def counted() -> dict[str, int]:
+        if time.monotonic() - figures["at"] > _FIGURES_S:
+            with center.begin(SYSTEM) as tx:
+                figures.update(values=center.archive.statistics(tx), at=time.monotonic())
+        return figures["values"]  # type: ignore[no-any-return]
+
+    def check_database() -> None:
+        with center.begin(SYSTEM):
+            pass
+
+    deps = WebDeps(
+        begin=center.begin, gate=gate_of(sessions), imaging=center.lists, process=process, shell=shell,
+        settings=WebSettings(time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None),
+        open_actor=center.open_actor() if settings.open else None,
+    )  # fmt: skip
+    mount(app, deps, shell)
+    app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))
+    app.include_router(feed.routes(center.begin, process.feed, lambda: dict(KINDS)))
+    app.include_router(dicomweb_routes(dicomweb_deps(center, actor)))
+    for part in parts:
+        app.include_router(part.routes(deps))
+    return app
+
+
+def dicomweb_deps(center: Center, actor: Any) -> Any:
+    """What the DICOMweb routes need of this process."""
+    from panorad.access.dicomweb.deps import DicomWebDeps, Limits
+
+    settings = center.settings
+    limits = Limits(default_page=settings.default_page, largest_page=settings.largest_page, part_bytes=settings.largest_instance)
+    return DicomWebDeps(
+        begin=center.begin, actor=actor, imaging=center.archive, blobs=center.blobs, intakes=center.intakes, retrieved=center.recorder.retrieved,
+        cache_dir=settings.cache, limits=limits,
+    )
+
+
+def application() -> FastAPI:
+    """The factory that Granian calls in each of its workers; the settings come from the supervisor's environment."""
+    settings = from_json(os.environ[ENVIRONMENT])
+    configure_log(settings.log_level)
+    center = Center(settings, settings.database)
+    center.open()
+    return build(center)

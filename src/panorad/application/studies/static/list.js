@@ -1,0 +1,80 @@
+// The study list by keyboard and mouse: one row is chosen, its preview lies beside it.
+import { bind } from "../web/keys.js";
+
+let uid = "";
+let waiting = 0;
+
+const rows = () => [...document.querySelectorAll("tr[data-uid]")];
+const chosen = () => document.querySelector("tr.chosen");
+const pane = () => document.getElementById("preview");
+
+function preview() {
+  clearTimeout(waiting);
+  const shown = pane();
+  if (!shown || getComputedStyle(shown).display === "none" || shown.dataset.uid === uid) return;
+  waiting = setTimeout(() => {
+    shown.dataset.uid = uid;
+    window.htmx?.ajax("GET", `/studies/${uid}/preview`, { target: shown, swap: "innerHTML" });
+  }, 90);
+}
+
+function choose(row, scroll = true) {
+  if (!row) return;
+  chosen()?.classList.remove("chosen");
+  chosen()?.removeAttribute("aria-current");
+  row.classList.add("chosen");
+  row.setAttribute("aria-current", "true");
+  uid = row.dataset.uid;
+  if (scroll) row.scrollIntoView({ block: "nearest" });
+  preview();
+}
+
+function move(steps) {
+  const all = rows();
+  const at = all.indexOf(chosen());
+  choose(all[Math.min(all.length - 1, Math.max(0, at + steps))]);
+}
+
+const open = (kind) => {
+  const row = chosen();
+  if (row) location.assign(row.dataset[kind]);
+};
+const turn = (rel) => document.querySelector(`.pager a[rel=${rel}]`)?.click();
+
+bind({
+  j: () => move(1),
+  k: () => move(-1),
+  ArrowDown: () => move(1),
+  ArrowUp: () => move(-1),
+  Home: () => choose(rows()[0]),
+  End: () => choose(rows().at(-1)),
+  Enter: () => open("href"),
+  o: () => open("viewer"),
+  n: () => turn("next"),
+  p: () => turn("prev"),
+});
+
+const narrow = window.matchMedia("(max-width: 640px)");
+
+document.addEventListener("click", (event) => {
+  const row = event.target.closest?.("tr[data-uid]");
+  if (!row || event.target.closest("a, button")) return;
+  if (narrow.matches) location.assign(row.dataset.href);
+  else choose(row, false);
+});
+document.addEventListener("dblclick", (event) => {
+  const row = event.target.closest?.("tr[data-uid]");
+  if (row) location.assign(row.dataset.href);
+});
+
+function settle() {
+  const same = rows().find((row) => row.dataset.uid === uid);
+  if (narrow.matches) return;
+  choose(same ?? rows()[0], false);
+  if (!rows().length) uid = "";
+}
+
+document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "list") settle(); });
+document.addEventListener("panorad:fresh", settle);
+settle();
+if (!window.htmx) window.addEventListener("load", preview, { once: true });

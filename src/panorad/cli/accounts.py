@@ -1,0 +1,102 @@
+"""`panorad institution`, `panorad node`, `panorad user`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from panorad.access import gate
+from panorad.cli.console import Home, center_of, out
+from panorad.model.actor import SYSTEM
+
+institution = typer.Typer(help="The members of the region.", no_args_is_help=True)
+node = typer.Typer(help="DICOM nodes: AE titles, the institution each belongs to, and where to send to.", no_args_is_help=True)
+user = typer.Typer(help="Local accounts.", no_args_is_help=True)
+
+
+@institution.command("add")
+def add_institution(
+    code: Annotated[str, typer.Argument(help="Short code: capital letters, digits, dash, underscore.")],
+    name: Annotated[str, typer.Argument(help="Name for people.")],
+    name_zh: Annotated[str, typer.Option("--name-zh", help="Name in Chinese.")] = "",
+    issuer: Annotated[str, typer.Option(help="Issuer of Patient ID for images that carry none; default: the code.")] = "",
+    parent: Annotated[str | None, typer.Option(help="Code of the institution above it.")] = None,
+    home: Home = None,
+) -> None:
+    """Add an institution."""
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.add_institution(tx, code, name, name_zh, issuer, parent)
+    out.print(f"added {code}", markup=False)
+
+
+@institution.command("list")
+def list_institutions(home: Home = None) -> None:
+    """List the institutions."""
+    table = Table("code", "name", "中文名", "issuer of patient ID", "under")
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        for one in gate.institutions(tx):
+            table.add_row(one.code, one.name, one.name_zh, one.issuer, one.parent or "")
+    out.print(table)
+
+
+@node.command("add")
+def add_node(
+    ae_title: Annotated[str, typer.Argument(help="AE title, at most 16 characters.")],
+    institution_code: Annotated[str, typer.Argument(metavar="INSTITUTION", help="Code of its institution.")],
+    host: Annotated[str | None, typer.Option(help="Host, when images may be sent to it (C-MOVE).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port.")] = None,
+    description: Annotated[str, typer.Option(help="What it is.")] = "",
+    home: Home = None,
+) -> None:
+    """Register a node, or change it."""
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.add_node(tx, ae_title, institution_code, host, port, description)
+    out.print(f"registered {ae_title}", markup=False)
+
+
+@node.command("list")
+def list_nodes(home: Home = None) -> None:
+    """List the nodes."""
+    table = Table("AE title", "institution", "address", "description")
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        for one in gate.nodes(tx):
+            table.add_row(one.ae_title, one.institution, f"{one.host}:{one.port}" if one.host else "", one.description)
+    out.print(table)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\n")
+    return str(typer.prompt("Password (at least 12 characters)", hide_input=True, confirmation_prompt=True))
+
+
+@user.command("add")
+def add_user(
+    login: Annotated[str, typer.Argument(help="Login.")],
+    institution_code: Annotated[str, typer.Argument(metavar="INSTITUTION", help="Code of the person's institution.")],
+    name: Annotated[str, typer.Option(help="The person's name; default: the login.")] = "",
+    administrator: Annotated[bool, typer.Option("--administrator", help="May manage the center.")] = False,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    home: Home = None,
+) -> None:
+    """Make an account."""
+    password = _password(password_stdin)
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.add_account(tx, login, name, password, institution_code, administrator)
+    out.print(f"added {login}", markup=False)
+
+
+@user.command("passwd")
+def change_password(
+    login: Annotated[str, typer.Argument(help="Login.")],
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
+    home: Home = None,
+) -> None:
+    """Set an account's password and end its sessions."""
+    password = _password(password_stdin)
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.set_password_of(tx, login, password)
+    out.print(f"password of {login} set", markup=False)

@@ -1,0 +1,136 @@
+"""`panorad import`, `export`, `verify`, `reindex`: what is done to the archive by files and by hand."""
+
+from __future__ import annotations
+
+import zipfile
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from panorad.access import gate
+from panorad.cli.console import Home, center_of, err, out, progress
+from panorad.data.imaging import recovery
+from panorad.data.imaging.importing import Journal, run_import, sources
+from panorad.kit.db import Database
+from panorad.model.actor import SYSTEM
+from panorad.model.event import Event
+from panorad.model.instance import Stored
+from panorad.model.query import Level, Query
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put these commands on the main one."""
+    app.command("import")(import_files)
+    app.command("export")(export)
+    app.command("verify")(verify)
+    app.command("reindex")(reindex)
+
+
+def import_files(
+    paths: Annotated[list[Path], typer.Argument(help="Folders, DICOM files, zip archives or a DICOMDIR.")],
+    institution: Annotated[str | None, typer.Option(help="Code of the institution the images are of; default: the center's own.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Read files again that an earlier run has taken.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write what became of the files to this JSON file.")] = None,
+    home: Home = None,
+) -> None:
+    """Import images from files. Refused files are listed with the reason; a run that was interrupted goes on where it stopped."""
+    with center_of(home) as center:
+        with center.begin(SYSTEM) as tx:
+            actor = gate.actor_of_institution(tx, institution or center.settings.institution)
+        name = sha256("\n".join(str(path.absolute()) for path in paths).encode()).hexdigest()[:16]
+        journal = None if again else Journal(center.settings.home / "imports" / f"{actor.institution_code}-{name}.txt")
+        with progress() as bar, center.intakes.open(actor, "import") as intake:
+            task = bar.add_task("importing", total=None)
+            found = (source for path in paths for source in sources(path))
+            done = run_import(intake, found, journal, lambda source: bar.update(task, advance=1))
+    if report is not None:
+        report.write_text(done.to_json(), "utf-8")
+    for name, reason in done.refused[:200]:
+        err.print(f"refused {name}: {reason}", markup=False)
+    if len(done.refused) > 200:
+        err.print(f"and {len(done.refused) - 200} more; --report FILE lists all", markup=False)
+    fates = ", ".join(f"{count} {fate}" for fate, count in sorted(done.fates.items())) or "nothing found"
+    out.print(f"{fates}; {done.bytes / 1e6:.1f} MB read", markup=False)
+    if done.fates.total() == done.fates["refused"]:
+        raise typer.Exit(1)
+
+
+def export(
+    destination: Annotated[Path, typer.Argument(help="Folder to write to, or a file ending in .zip.")],
+    study: Annotated[list[str] | None, typer.Option(help="Study Instance UID; may be repeated. Default: every study.")] = None,
+    home: Home = None,
+) -> None:
+    """Export studies as Part 10 files, STUDY/SERIES/SOP.dcm, exactly as they are stored."""
+    with center_of(home) as center:
+        with center.begin(SYSTEM) as tx:
+            uids = list(study) if study else _all_studies(center, tx)
+        archive = zipfile.ZipFile(destination, "w", zipfile.ZIP_STORED, allowZip64=True) if destination.suffix.lower() == ".zip" else None
+        count = 0
+        with progress() as bar:
+            task = bar.add_task("exporting", total=len(uids))
+            for uid in uids:
+                with center.begin(SYSTEM) as tx:
+                    found = center.archive.stored(tx, uid)
+                    if not found:
+                        err.print(f"no study {uid}", markup=False)
+                        continue
+                    tx.emit(Event("instances.exported", {"study": uid}, {"instances": len(found), "to": destination.name}))
+                for one in found:
+                    with center.blobs.view(one.place) as part10:
+                        _write(archive, destination, one, part10)
+                    count += 1
+                bar.update(task, advance=1)
+        if archive is not None:
+            archive.close()
+    out.print(f"{count} instances of {len(uids)} studies exported to {destination}", markup=False)
+    if not count:
+        raise typer.Exit(1)
+
+
+def _all_studies(center: object, tx: object) -> list[str]:
+    uids: dict[str, None] = {}
+    offset = 0
+    while page := center.archive.find(tx, Query(Level.STUDY, limit=1000, offset=offset)).rows:  # type: ignore[attr-defined]
+        uids.update({row["0020000D"]["Value"][0]: None for row in page})
+        offset += len(page)
+    return list(uids)
+
+
+def _write(archive: zipfile.ZipFile | None, folder: Path, one: Stored, part10: memoryview) -> None:
+    name = f"{one.header.study_uid}/{one.header.series_uid}/{one.header.sop_uid}.dcm"
+    if archive is not None:
+        archive.writestr(name, bytes(part10))
+        return
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(part10)
+
+
+def verify(home: Home = None) -> None:
+    """Read every stored byte back against its digest."""
+    with center_of(home) as center, progress() as bar:
+        task = bar.add_task("verifying", total=None)
+        count, damaged = recovery.verify(center.begin, center.blobs, lambda done, total: bar.update(task, completed=done, total=total))
+    for damage in damaged:
+        err.print(f"damaged: SOP Instance {damage.stored.header.sop_uid} in {damage.stored.place.key}: {damage.reason}", markup=False)
+    out.print(f"{count} instances read, {len(damaged)} damaged", markup=False)
+    if damaged:
+        raise typer.Exit(2)
+
+
+def reindex(home: Home = None) -> None:
+    """Rebuild the index from the stored objects alone."""
+    with center_of(home) as center, progress() as bar:
+        task = bar.add_task("reading objects", total=None)
+        owner = Database(center.dsn, lambda tx, events: None, role="panorad", size=1)
+        owner.open()
+        try:
+            count = recovery.reindex(
+                owner.begin, center.begin, center.indexer, center.blobs, center.settings.quarantine, center.actor_of,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )  # fmt: skip
+        finally:
+            owner.close()
+    out.print(f"{count} instances indexed", markup=False)

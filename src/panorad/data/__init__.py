@@ -1,0 +1,1 @@
+"""What is true: the image archive and the process archive."""

@@ -1,0 +1,1 @@
+"""The image archive: receives, keeps, finds and gives back DICOM instances."""

@@ -1,0 +1,197 @@
+"""Importing from files: folders, zip archives, DICOMDIR media. Each file is taken or refused with a reason; a second run goes on where the first stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import IO
+
+from panorad.data.imaging.header import DatasetInvalid
+from panorad.data.imaging.intake import Intake, Refused
+from panorad.data.imaging.part10 import split
+from panorad.kit.errors import Kind, PanoradError
+
+_CHUNK = 1 << 20
+_FLUSH_EVERY = 200
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+class NothingToImport(PanoradError):
+    """There is nothing to import at this path"""
+
+    kind = Kind.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file to import: its name for people, its identity for going on later, its size, and how to open it."""
+
+    name: str
+    identity: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+@dataclass
+class ImportReport:
+    """What became of the files: counts by fate, and every refusal with its reason."""
+
+    fates: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[str, str]] = field(default_factory=list)
+    bytes: int = 0
+
+    def to_json(self) -> str:
+        """For a report file."""
+        return json.dumps({"fates": dict(self.fates), "bytes": self.bytes, "refused": [{"file": f, "reason": r} for f, r in self.refused]},
+                          ensure_ascii=False, indent=1)  # fmt: skip
+
+
+def sources(path: Path) -> Iterator[Source]:
+    """Every file at a path: of a folder (and the zip archives in it), of a zip archive, of the media that a DICOMDIR lists. Raises NothingToImport."""
+    if not path.exists():
+        raise NothingToImport(str(path))
+    if path.is_dir():
+        for folder, folders, names in os.walk(path):
+            folders.sort()
+            for name in sorted(names):
+                file = Path(folder) / name
+                if file.is_file():
+                    yield from _members(file) if zipfile.is_zipfile(file) else (_file(file),)
+    elif path.name.upper() == "DICOMDIR":
+        yield from _media(path)
+    elif zipfile.is_zipfile(path):
+        yield from _members(path)
+    else:
+        yield _file(path)
+
+
+def _file(path: Path) -> Source:
+    stat = path.stat()
+    return Source(str(path), f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}", stat.st_size, lambda: path.open("rb"))
+
+
+def _members(path: Path) -> Iterator[Source]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.is_dir():
+                identity = f"{path.absolute()}|{info.filename}|{info.file_size}|{info.CRC}"
+                yield Source(f"{path}!{info.filename}", identity, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+
+
+def _media(path: Path) -> Iterator[Source]:
+    """The files that a DICOMDIR references (PS3.3 F.3, Referenced File ID)."""
+    from pydicom import dcmread
+
+    names = {entry.name.upper(): entry for entry in path.parent.rglob("*")}
+    for record in dcmread(path).get("DirectoryRecordSequence", []):
+        parts = record.get("ReferencedFileID")
+        if not parts:
+            continue
+        file = path.parent.joinpath(*([parts] if isinstance(parts, str) else parts))
+        if not file.is_file():
+            file = names.get(file.name.upper(), file)
+        if file.is_file():
+            yield _file(file)
+        else:
+            missing = str(file)
+            yield Source(missing, f"{missing}|missing", 0, lambda missing=missing: Path(missing).open("rb"))  # type: ignore[misc]
+
+
+class Journal:
+    """Which files an earlier run has taken: lines of digests in a file, written after they were durable."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known = set(path.read_text("ascii").split()) if path.exists() else set()
+        self._pending: list[str] = []
+
+    @staticmethod
+    def key(source: Source) -> str:
+        """A short digest of the file's identity."""
+        return sha256(source.identity.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+
+    def has(self, source: Source) -> bool:
+        """Whether the file was taken before."""
+        return self.key(source) in self._known
+
+    def add(self, source: Source) -> None:
+        """The file was taken; remembered at the next `write`."""
+        self._pending.append(self.key(source))
+
+    def write(self) -> None:
+        """Remember what was added."""
+        if self._pending:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="ascii") as file:
+                file.write("".join(f"{key}\n" for key in self._pending))
+            self._known.update(self._pending)
+            self._pending.clear()
+
+
+def run_import(intake: Intake, found: Iterator[Source], journal: Journal | None, progress: Callable[[Source], None]) -> ImportReport:
+    """Take every file. Raises StorageFull, StorageLost, DatabaseDown; what was taken before stays, and a second run goes on from there."""
+    report = ImportReport()
+    counted = 0
+    for n, source in enumerate(found, 1):
+        if journal is not None and journal.has(source):
+            report.fates["taken before"] += 1
+        else:
+            reason = _take(intake, source)
+            if reason is None:
+                report.bytes += source.size
+            else:
+                report.fates["refused"] += 1
+                report.refused.append((source.name, reason))
+            if journal is not None:
+                journal.add(source)
+        progress(source)
+        if n % _FLUSH_EVERY == 0:
+            intake.flush()
+            if journal is not None:
+                journal.write()
+    intake.flush(600)
+    if journal is not None:
+        journal.write()
+    for receipt in intake.receipts[counted:]:
+        report.fates[receipt.fate] += 1
+    return report
+
+
+def _take(intake: Intake, source: Source) -> str | None:
+    """Take one file; the reason when it is refused."""
+    try:
+        with source.open() as file:
+            head = file.read(_CHUNK)
+            if not head:
+                return "the file is empty"
+            try:
+                parts = split(head)
+            except DatasetInvalid as error:
+                if head[128:132] != b"DICM":
+                    return f"not DICOM: {error.detail}"
+            else:
+                if parts.meta.get("00020002") == _MEDIA_DIRECTORY:
+                    return "a DICOMDIR: the files it lists are imported, it is not an image"
+            incoming = intake.begin_part10()
+            try:
+                while head:
+                    incoming.write(head)
+                    head = file.read(_CHUNK)
+            except (OSError, zipfile.BadZipFile, struct.error, EOFError):
+                incoming.abort()
+                raise
+            incoming.finish(sync=False)
+    except Refused as error:
+        return error.detail
+    except PanoradError:
+        raise
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+        return f"the file cannot be read: {error}"
+    return None

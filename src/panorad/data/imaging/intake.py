@@ -1,0 +1,311 @@
+"""The one way in: C-STORE, STOW-RS and import all hand their bytes to an Intake, which lands, checks, makes durable and indexes them.
+
+Bytes go to a landing segment as they arrive and are never decoded. `Incoming.finish` reads the header, checks the extent, writes the
+member's commit mark and syncs: from then on the instance survives a crash, since recovery indexes what a segment holds and the index
+does not. The index itself is written in batches by the Indexer, and `Intake.flush` waits for it.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from blake3 import blake3
+
+from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
+from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
+from panorad.data.imaging.part10 import file_meta, split
+from panorad.data.imaging.segment import BLOCK, Buffer, Segment, make_folders, storage_error, sync_folder
+from panorad.kit.errors import DatabaseDown, Kind, PanoradError
+from panorad.model.actor import Actor
+from panorad.model.instance import Header, Receipt
+
+_HEAD = 1 << 16
+_SNIFF = 1 << 14
+_ROLL_AT = 1 << 29
+_SYNC_EVERY = 1 << 27
+_IDLE_S = 20.0
+_MOST_WAITING = 20_000
+
+
+class Refused(PanoradError):
+    """The data set cannot be taken"""
+
+    kind = Kind.INVALID
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Intakes:
+    """All intakes of one process: they share the indexer and reuse each other's segments."""
+
+    def __init__(self, home: Path, indexer: Indexer) -> None:
+        self.objects = home / "objects"
+        self.marks = home / "open"
+        self.quarantine = home / "quarantine"
+        self.indexer = indexer
+        self._idle: list[tuple[str, Segment]] = []
+
+    def open(self, actor: Actor, source: str) -> Intake:
+        """Begin to receive from one sender. `source` tells the door and the peer, such as `dimse CT_YUNLING@10.0.0.7`."""
+        if actor.institution is None:
+            raise Refused("no-institution", f"{actor.name} belongs to no institution")
+        return Intake(self, actor, source)
+
+    def segment(self, code: str) -> Segment:
+        """A segment of this institution for the caller alone: an idle one, or a new one."""
+        for index, (owner, _) in enumerate(self._idle):
+            if owner == code:
+                with suppress(IndexError):
+                    return self._idle.pop(index)[1]
+        return Segment(self.objects, self.marks, code)
+
+    def release(self, code: str, segment: Segment) -> None:
+        """Give a segment back: to be reused, or sealed when it is long enough."""
+        if segment.end >= _ROLL_AT:
+            self.seal(segment)
+        else:
+            self._idle.append((code, segment))
+
+    def seal(self, segment: Segment) -> None:
+        """Close a segment; the indexer removes its open mark once the index holds it for good."""
+        segment.close()
+        self.indexer.seal(segment)
+
+    def tidy(self, idle_s: float = _IDLE_S) -> None:
+        """Seal the segments that nobody has used for a while; called now and then, and with 0 on the way out."""
+        limit = time.monotonic() - idle_s
+        for pair in list(self._idle):
+            if pair[1].used_at <= limit:
+                with suppress(ValueError):
+                    self._idle.remove(pair)
+                    self.seal(pair[1])
+
+    def close(self) -> None:
+        """Seal every idle segment and stop the indexer once it has written everything."""
+        self.tidy(0)
+        self.indexer.stop()
+
+
+class Intake:
+    """One sender's stream of instances: one association, one STOW-RS request, one run of an import. Used by one thread at a time."""
+
+    def __init__(self, intakes: Intakes, actor: Actor, source: str) -> None:
+        self.actor = actor
+        self.source = source
+        self.receipts: list[Receipt] = []
+        self._intakes = intakes
+        self._segment: Segment | None = None
+        self._unsynced: list[Landed] = []
+        self._unsynced_bytes = 0
+        self._current: Incoming | None = None
+
+    def __enter__(self) -> Intake:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def begin(self, sop_uid: str, sop_class: str, transfer_syntax: str) -> Incoming:
+        """Begin to receive a data set (C-STORE): the File Meta Information is ours, the data set the sender's. Raises StorageFull, StorageLost, DatabaseDown."""
+        self._check_room()
+        meta = file_meta(sop_class, sop_uid, transfer_syntax, source_ae=self.actor.name if self.actor.kind == "node" else "")
+        return self._begin(lambda incoming: incoming.start(meta, transfer_syntax, sop_uid))
+
+    def begin_part10(self) -> Incoming:
+        """Begin to receive a Part 10 file, kept as it is. One without preamble or File Meta Information is given ours. Raises as `begin`."""
+        self._check_room()
+        return self._begin(lambda incoming: None)
+
+    def flush(self, timeout_s: float = 60.0) -> None:
+        """Return when everything finished so far is on disk and indexed. Raises DatabaseDown when the index does not come back in time."""
+        self._sync()
+        if not self._intakes.indexer.wait(self, timeout_s):
+            raise DatabaseDown("images are safe on disk and will be indexed when it returns")
+
+    def close(self) -> None:
+        """Flush, and give the segment back. What was not finished is dropped."""
+        if self._current is not None:
+            self._current.abort()
+        try:
+            self.flush()
+        finally:
+            if self._segment is not None:
+                segment, self._segment = self._segment, None
+                self._intakes.release(self.actor.institution_code, segment)
+
+    # -- for Incoming --------------------------------------------------------------------------------------------------------------
+
+    def _begin(self, start: Callable[[Incoming], None]) -> Incoming:
+        if self._segment is not None and self._segment.end >= _ROLL_AT:
+            self._sync()
+            segment, self._segment = self._segment, None
+            self._intakes.seal(segment)
+        if self._segment is None:
+            self._segment = self._intakes.segment(self.actor.institution_code)
+        incoming = Incoming(self, self._segment)
+        start(incoming)
+        self._current = incoming
+        return incoming
+
+    def _check_room(self) -> None:
+        if self._current is not None:
+            self._current.abort()
+        if self._intakes.indexer.waiting > _MOST_WAITING:
+            raise DatabaseDown("too many received images wait to be indexed")
+
+    def _landed(self, landed: Landed, sync: bool) -> None:
+        self._current = None
+        self._unsynced.append(landed)
+        self._unsynced_bytes += landed.length
+        if sync or self._unsynced_bytes > _SYNC_EVERY:
+            self._sync()
+
+    def _sync(self) -> None:
+        if self._unsynced and self._segment is not None:
+            self._segment.sync()
+            self._intakes.indexer.submit(self._unsynced)
+            self._unsynced, self._unsynced_bytes = [], 0
+
+    def _quarantine(self, part10: memoryview, digest: bytes, code: str, reason: str, sop_uid: str) -> None:
+        """Keep bytes that cannot be indexed, once per content, with their reason beside them."""
+        folder = self._intakes.quarantine / self.actor.institution_code
+        key = f"{self.actor.institution_code}/{digest.hex()[:40]}.dcm"
+        path = self._intakes.quarantine / key
+        note = {"source": self.source, "kind": code, "reason": reason, "sop_uid": sop_uid, "bytes": len(part10)}
+        try:
+            make_folders(folder)
+            if not path.exists():
+                fresh = path.with_suffix(".new")
+                with fresh.open("wb") as file:
+                    file.write(part10)
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.with_suffix(".json").write_text(json.dumps(note), "utf-8")
+                fresh.rename(path)
+                sync_folder(folder)
+        except OSError as error:
+            raise storage_error(error) from error
+        self._intakes.indexer.submit([Quarantined(self, key, code, reason, sop_uid, len(part10))])
+
+
+class Incoming:
+    """One instance on its way in."""
+
+    def __init__(self, intake: Intake, segment: Segment) -> None:
+        self._intake = intake
+        self._segment = segment
+        self._start = segment.end + BLOCK
+        self._position = self._start
+        self._head = bytearray()
+        self._hash = blake3()
+        self._meta: bytes | None = None  # ours, to be written before the data set when the instance is committed
+        self._syntax = ""
+        self._sop_uid = ""
+        self._data_at = -1  # where the data set begins, in bytes from the start of the Part 10 file; -1 while a Part 10 file is being sniffed
+        self._problem: DatasetInvalid | None = None
+
+    def start(self, meta: bytes, transfer_syntax: str, sop_uid: str) -> None:
+        """A bare data set follows; `meta` is what goes before it."""
+        self._meta, self._syntax, self._sop_uid = meta, transfer_syntax, sop_uid
+        self._data_at = len(meta)
+        self._position = self._start + len(meta)
+
+    def write(self, chunk: Buffer) -> None:
+        """Take the next bytes, straight to disk. Raises StorageFull, StorageLost; the instance is then to be aborted."""
+        if self._data_at >= 0:
+            if len(self._head) < _HEAD:
+                self._head += chunk
+            self._hash.update(chunk)
+            self._position = self._segment.write(self._position, chunk)
+        else:
+            self._head += chunk
+            if len(self._head) >= _SNIFF:
+                self._sniff()
+
+    def finish(self, sync: bool = True) -> Header:
+        """Check what came and make it durable (with `sync=False`, at the latest when the intake is flushed).
+
+        Raises Refused when the data set cannot be understood (its bytes are then in quarantine), StorageFull, StorageLost.
+        """
+        if self._data_at < 0:
+            self._sniff()
+        try:
+            if self._problem is not None:
+                raise self._problem
+            header = self._checked_header()
+        except DatasetInvalid as error:
+            self._refuse("data-set-invalid", error.detail)
+        if self._sop_uid and header.sop_uid != self._sop_uid:
+            self._refuse("uid-mismatch", f"the command names SOP Instance {self._sop_uid}, the data set {header.sop_uid}")
+        length = self._position - self._start
+        if self._meta is not None:
+            self._segment.write(self._start, self._meta)
+        at = self._start
+        self._segment.commit(f"{header.study_uid}/{header.series_uid}/{header.sop_uid}.dcm", length)
+        self._intake._landed(Landed(self._intake, self._segment.key, at, length, self._data_at, header, self._hash.digest()), sync)
+        return header
+
+    def abort(self) -> None:
+        """The sender went away: forget the bytes."""
+        self._intake._current = None
+        self._segment.drop_tail()
+
+    def _sniff(self) -> None:
+        """Find where the data set of a Part 10 file begins; give one to a file that has no File Meta Information."""
+        first = bytes(self._head)
+        try:
+            parts = split(first)
+            self._syntax, self._data_at = parts.transfer_syntax, parts.data_at
+            if not first.startswith(b"DICM", 128):
+                self._meta = file_meta(parts.meta.get("00020002", ""), parts.meta.get("00020003", ""), parts.transfer_syntax)
+                first = first[parts.data_at :]
+                self._data_at = len(self._meta)
+                self._position = self._start + len(self._meta)
+        except DatasetInvalid as error:
+            self._problem, self._data_at = error, 0
+        self._head.clear()
+        data = first if self._meta is not None else first[self._data_at :]
+        self._head += data
+        self._hash.update(data)
+        self._position = self._segment.write(self._position, first)
+
+    def _checked_header(self) -> Header:
+        with self._mapped() as mapped:
+            whole = memoryview(mapped)[self._start % mmap.ALLOCATIONGRANULARITY + self._data_at :]
+            try:
+                try:
+                    header = scan(self._head, self._syntax)
+                except HeaderIncomplete:
+                    header = scan(whole, self._syntax)
+                check_extent(whole, header)
+            except HeaderIncomplete as error:
+                raise DatasetInvalid(error.detail or "the data set ends early") from error
+            finally:
+                whole.release()
+        return header
+
+    def _mapped(self) -> mmap.mmap:
+        offset = self._start - self._start % mmap.ALLOCATIONGRANULARITY
+        if self._position == self._start + self._data_at:
+            raise DatasetInvalid("there are no bytes")
+        return mmap.mmap(self._segment.fileno(), self._position - offset, access=mmap.ACCESS_READ, offset=offset)
+
+    def _refuse(self, code: str, reason: str) -> None:
+        try:
+            if self._position > self._start:
+                if self._meta is not None:
+                    self._segment.write(self._start, self._meta)
+                data = os.pread(self._segment.fileno(), self._position - self._start, self._start)
+                self._intake._quarantine(memoryview(data), self._hash.digest(), code, reason, self._sop_uid)
+        finally:
+            self.abort()
+        raise Refused(code, reason)

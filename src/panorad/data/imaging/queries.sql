@@ -1,0 +1,184 @@
+-- The image archive. Row-level security filters every statement for the actor; conditions that a query adds are fragments of `matching`.
+
+-- name: find_sop_class
+select id from sop_class where uid = %s;
+
+-- name: add_sop_class
+insert into sop_class (uid) values (%s) on conflict do nothing returning id;
+
+-- name: find_transfer_syntax
+select id from transfer_syntax where uid = %s;
+
+-- name: add_transfer_syntax
+insert into transfer_syntax (uid) values (%s) on conflict do nothing returning id;
+
+-- name: find_object
+select id from object where key = %s;
+
+-- name: add_object
+insert into object (key, institution_id) values (%s, %s) on conflict do nothing returning id;
+
+-- name: ensure_series
+select study_id, series_id, new_study from ensure_series(%s, %s::jsonb, %s::jsonb, %s);
+
+-- name: add_instances
+select ordinal, fate from add_instances(%s, %s, %s, %s, %s::jsonb);
+
+-- name: add_quarantined
+insert into quarantine (institution_id, source, kind, reason, sop_uid, key, bytes) values (%s, %s, %s, %s, %s, %s, %s)
+on conflict (key) do update set received_at = now(), source = excluded.source;
+
+-- name: seal_objects
+update object set sealed_at = now() where key = any (%s);
+
+-- name: indexed_offsets
+select i.at from instance i join object o on o.id = i.object_id where o.key = %s;
+
+-- name: stored_of_study
+select i.id, i.sop_uid, e.series_uid, s.study_uid, c.uid, t.uid, s.patient_id, s.issuer, i.number, i.rows, i.columns, i.frames, i.bits_allocated,
+       i.samples, i.pixel_at, o.key, i.at, i.length, i.data_at, i.digest, i.institution_id, i.variant
+from study s join series e on e.study_id = s.id join instance i on i.series_id = e.id join object o on o.id = i.object_id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where s.study_uid = %(study)s and i.variant = 0
+order by e.number nulls last, e.series_uid, i.number nulls last, i.sop_uid, i.id;
+
+-- name: stored_of_series
+select i.id, i.sop_uid, e.series_uid, s.study_uid, c.uid, t.uid, s.patient_id, s.issuer, i.number, i.rows, i.columns, i.frames, i.bits_allocated,
+       i.samples, i.pixel_at, o.key, i.at, i.length, i.data_at, i.digest, i.institution_id, i.variant
+from study s join series e on e.study_id = s.id join instance i on i.series_id = e.id join object o on o.id = i.object_id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where s.study_uid = %(study)s and e.series_uid = %(series)s and i.variant = 0
+order by i.number nulls last, i.sop_uid, i.id;
+
+-- name: stored_of_sop
+select i.id, i.sop_uid, e.series_uid, s.study_uid, c.uid, t.uid, s.patient_id, s.issuer, i.number, i.rows, i.columns, i.frames, i.bits_allocated,
+       i.samples, i.pixel_at, o.key, i.at, i.length, i.data_at, i.digest, i.institution_id, i.variant
+from instance i join series e on e.id = i.series_id join study s on s.id = e.study_id join object o on o.id = i.object_id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where i.sop_key = %(key)s and i.sop_uid = %(sop)s and s.study_uid = %(study)s
+      and (%(series)s::text is null or e.series_uid = %(series)s) and i.variant = 0
+order by i.id;
+
+-- name: stored_after
+select i.id, i.sop_uid, e.series_uid, s.study_uid, c.uid, t.uid, s.patient_id, s.issuer, i.number, i.rows, i.columns, i.frames, i.bits_allocated,
+       i.samples, i.pixel_at, o.key, i.at, i.length, i.data_at, i.digest, i.institution_id, i.variant
+from instance i join series e on e.id = i.series_id join study s on s.id = e.study_id join object o on o.id = i.object_id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where i.id > %s order by i.id limit %s;
+
+-- name: series_versions
+select e.series_uid, e.id, e.version, e.settled_version, e.instance_count from study s join series e on e.study_id = s.id
+where s.study_uid = %s order by e.number nulls last, e.series_uid, e.id;
+
+-- name: unsettled
+select e.id, s.study_uid, e.series_uid, e.version, e.institution_id from series e join study s on s.id = e.study_id
+where e.settled_version is distinct from e.version and e.last_received < now() - make_interval(secs => %s)
+order by e.last_received limit %s for update of e skip locked;
+
+-- name: settle
+update series set settled_version = %s where id = %s;
+
+-- name: statistics
+select (select count(*) from study), (select count(*) from series), (select coalesce(sum(instance_count), 0) from study),
+       (select coalesce(sum(bytes), 0) from study), (select count(*) from quarantine), (select count(*) from conflict),
+       (select count(*) from series where settled_version is distinct from version);
+
+-- name: clear_index
+truncate conflict, instance, series, name_key, study, object restart identity cascade;
+
+-- name: find_patients
+select distinct on (s.institution_id, s.issuer, s.patient_id) s.attributes, s.issuer, s.patient_id,
+       count(*) over w, sum(s.series_count) over w, sum(s.instance_count) over w
+from study s where /*where*/
+window w as (partition by s.institution_id, s.issuer, s.patient_id)
+order by s.institution_id, s.issuer, s.patient_id, s.id desc limit %(limit)s offset %(offset)s;
+
+-- name: find_studies
+select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count
+from study s where /*where*/ order by s.study_date desc nulls last, s.id desc limit %(limit)s offset %(offset)s;
+
+-- name: find_series
+select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count, e.attributes, e.series_uid, e.instance_count
+from series e join study s on s.id = e.study_id where /*where*/
+order by s.study_date desc nulls last, s.id desc, e.number nulls last, e.id limit %(limit)s offset %(offset)s;
+
+-- name: find_instances
+select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count, e.attributes, e.series_uid, e.instance_count,
+       i.sop_uid, c.uid, t.uid, i.number, i.frames, i.rows, i.columns, i.bits_allocated, i.samples, o.key, i.at, i.length, i.data_at
+from instance i join series e on e.id = i.series_id join study s on s.id = e.study_id join object o on o.id = i.object_id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where i.variant = 0 and /*where*/
+order by s.study_date desc nulls last, s.id desc, e.number nulls last, e.id, i.number nulls last, i.id limit %(limit)s offset %(offset)s;
+
+-- name: count_patients
+select count(*) from (select distinct s.institution_id, s.issuer, s.patient_id from study s where /*where*/ limit %(cap)s) x;
+
+-- name: count_studies
+select count(*) from (select from study s where /*where*/ limit %(cap)s) x;
+
+-- name: count_series
+select count(*) from (select from series e join study s on s.id = e.study_id where /*where*/ limit %(cap)s) x;
+
+-- name: count_instances
+select count(*) from (select from instance i join series e on e.id = i.series_id join study s on s.id = e.study_id
+                      join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+                      where i.variant = 0 and /*where*/ limit %(cap)s) x;
+
+-- name: list_studies
+select s.study_uid, n.code, n.name, n.name_zh, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.study_date, s.study_time,
+       s.accession_number, s.description, s.modalities, s.series_count, s.instance_count, s.first_received, s.last_received, s.conflict_count, s.id
+from study s join institution n on n.id = s.institution_id where /*where*/ order by /*order*/ limit %(limit)s offset %(offset)s;
+
+-- name: facet_modality
+select m, count(*) from (select s.modalities from study s where /*where*/ limit %(cap)s) x, unnest(x.modalities) m group by m order by 2 desc, 1;
+
+-- name: facet_institution
+select n.code, n.name, n.name_zh, count(*) from (select s.institution_id from study s where /*where*/ limit %(cap)s) x
+join institution n on n.id = x.institution_id group by n.code, n.name, n.name_zh order by 4 desc, 1;
+
+-- name: facet_date
+select count(*) filter (where x.study_date = %(today)s), count(*) filter (where x.study_date > %(today)s::date - 7 and x.study_date <= %(today)s),
+       count(*) filter (where x.study_date > %(today)s::date - 30 and x.study_date <= %(today)s), count(*)
+from (select s.study_date from study s where /*where*/ limit %(cap)s) x;
+
+-- name: series_of_study
+select e.series_uid, e.number, e.modality, e.description, e.body_part, e.instance_count, e.settled_version is not distinct from e.version,
+       (select i.sop_uid from instance i where i.series_id = e.id and i.variant = 0 order by i.number nulls last, i.id limit 1)
+from series e where e.study_id = %s order by e.number nulls last, e.series_uid;
+
+-- name: instances_of_series
+select i.sop_uid, c.uid, i.number, t.uid, i.rows, i.columns, i.frames, i.length
+from study s join series e on e.study_id = s.id join instance i on i.series_id = e.id
+     join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+where s.study_uid = %s and e.series_uid = %s and i.variant = 0 order by i.number nulls last, i.id limit %s offset %s;
+
+-- name: count_instances_of_series
+select coalesce(sum(e.instance_count), 0) from study s join series e on e.study_id = s.id where s.study_uid = %s and e.series_uid = %s;
+
+-- name: list_conflicts
+select f.id, f.found_at, n.code, i.sop_uid, s.study_uid, e.series_uid, i.variant, f.reason
+from conflict f join instance i on i.id = f.instance_id join series e on e.id = i.series_id join study s on s.id = e.study_id
+     join institution n on n.id = f.institution_id
+where concat_ws(' ', n.code, i.sop_uid, s.study_uid, f.reason) ilike %(pattern)s
+order by f.found_at desc, f.id desc limit %(limit)s offset %(offset)s;
+
+-- name: count_conflicts
+select count(*) from conflict f join instance i on i.id = f.instance_id join series e on e.id = i.series_id join study s on s.id = e.study_id
+     join institution n on n.id = f.institution_id
+where concat_ws(' ', n.code, i.sop_uid, s.study_uid, f.reason) ilike %(pattern)s;
+
+-- name: list_quarantined
+select q.id, q.received_at, n.code, q.source, q.sop_uid, q.kind, q.reason, q.bytes, q.key
+from quarantine q join institution n on n.id = q.institution_id
+where concat_ws(' ', n.code, q.source, q.reason, q.sop_uid, q.kind) ilike %(pattern)s
+order by q.received_at desc, q.id desc limit %(limit)s offset %(offset)s;
+
+-- name: count_quarantined
+select count(*) from quarantine q join institution n on n.id = q.institution_id
+where concat_ws(' ', n.code, q.source, q.reason, q.sop_uid, q.kind) ilike %(pattern)s;
+
+-- name: quarantined_key
+select key from quarantine where id = %s;
+
+-- name: watermark
+select (select extract(epoch from max(last_received)) from study), (select count(*) from quarantine), (select max(id) from conflict);

@@ -1,0 +1,165 @@
+"""Reading objects again: after a crash what a segment holds and the index does not, from nothing to rebuild it, and to prove every byte."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from blake3 import blake3
+
+from panorad.data.imaging import store
+from panorad.data.imaging.blobs import Blobs
+from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
+from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
+from panorad.data.imaging.part10 import split
+from panorad.data.imaging.segment import Segment, members
+from panorad.kit.errors import PanoradError
+from panorad.kit.transaction import Begin
+from panorad.model.actor import SYSTEM, Actor
+from panorad.model.event import Event
+from panorad.model.instance import Place, Receipt, Stored
+
+log = structlog.get_logger()
+_CHUNK = 1 << 22
+Progress = Callable[[int, int], None]
+ActorOf = Callable[[str], Actor]
+"""The actor under which the objects of an institution's code are indexed; makes the institution when there is none."""
+
+
+@dataclass
+class Reader:
+    """The sender of instances that are read from storage again."""
+
+    actor: Actor
+    source: str
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+def _code_of(key: str) -> str:
+    return key.split("/")[1]
+
+
+def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iterator[Landed]:
+    """The complete members of an object that the index does not know, checked as they were when they arrived."""
+    for name, at, length in members(blobs.path(key)):
+        if at in known:
+            continue
+        with blobs.view(Place(key, at, length, 0)) as view:
+            try:
+                parts = split(view)
+                data = view[parts.data_at :]
+                header = scan(data, parts.transfer_syntax)
+                check_extent(data, header)
+            except (DatasetInvalid, HeaderIncomplete) as error:
+                log.error("a stored member cannot be read", object=key, member=name, reason=error.message)
+                continue
+            digest = _digest(data)
+            data.release()
+        yield Landed(reader, key, at, length, parts.data_at, header, digest)
+
+
+def _digest(data: memoryview) -> bytes:
+    hasher = blake3()
+    for start in range(0, len(data), _CHUNK):
+        hasher.update(data[start : start + _CHUNK])
+    return hasher.digest()
+
+
+def recover(begin: Begin, indexer: Indexer, blobs: Blobs, marks: Path, actor_of: ActorOf) -> int:
+    """Index what the segments that were open at a crash hold and the index does not, then remove their marks. Returns how many instances.
+
+    Runs at start before anything is received.
+    """
+    found = 0
+    finished = []
+    for mark in sorted(marks.iterdir()) if marks.is_dir() else []:
+        key = Segment.key_of_mark(mark.name)
+        if blobs.path(key).exists():
+            reader = Reader(actor_of(_code_of(key)), "recovery")
+            with begin(reader.actor) as tx:
+                known = store.indexed_offsets(tx, key)
+            landed = list(read_object(blobs, reader, key, known))
+            if landed:
+                indexer.submit(landed)
+                if not indexer.wait(reader, 600):
+                    raise PanoradError(f"recovery of {key} did not finish")
+                found += len(landed)
+        finished.append((mark, key))
+    if finished:
+        with begin(SYSTEM) as tx:
+            store.seal_objects(tx, [key for _, key in finished])
+        for mark, _ in finished:
+            mark.unlink(missing_ok=True)
+    return found
+
+
+def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quarantine: Path, actor_of: ActorOf, progress: Progress) -> int:
+    """Rebuild the index from the objects alone. `owner` opens transactions that may clear tables. Returns how many instances were read."""
+    paths = sorted(blobs.folder.rglob("*.tar"))
+    with owner(SYSTEM) as tx:
+        store.clear_index(tx)
+    count = 0
+    for n, path in enumerate(paths, 1):
+        key = path.relative_to(blobs.folder).as_posix()
+        reader = Reader(actor_of(_code_of(key)), "reindex")
+        batch: list[Landed] = []
+        for landed in read_object(blobs, reader, key, set()):
+            batch.append(landed)
+            count += 1
+            if len(batch) == 500:
+                indexer.submit(batch)
+                batch = []
+                indexer.wait(reader, 600)
+        indexer.submit(batch)
+        indexer.wait(reader, 600)
+        progress(n, len(paths))
+    with begin(SYSTEM) as tx:
+        store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
+        tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
+    for note in sorted(quarantine.rglob("*.json")) if quarantine.is_dir() else []:
+        with suppress(ValueError, KeyError, OSError):
+            said = json.loads(note.read_text("utf-8"))
+            key = note.with_suffix(".dcm").relative_to(quarantine).as_posix()
+            reader = Reader(actor_of(key.split("/")[0]), said["source"])
+            indexer.submit([Quarantined(reader, key, said["kind"], said["reason"], said["sop_uid"], said["bytes"])])
+            indexer.wait(reader, 60)
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """One instance whose stored bytes are not those that were received."""
+
+    stored: Stored
+    reason: str
+
+
+def verify(begin: Begin, blobs: Blobs, progress: Progress) -> tuple[int, list[Damage]]:
+    """Read every stored byte back against its digest. Returns how many instances were read and which are damaged."""
+    damaged: list[Damage] = []
+    count = after = 0
+    with begin(SYSTEM) as tx:
+        total = store.statistics(tx)["instances"]
+    while True:
+        with begin(SYSTEM) as tx:
+            chunk = store.stored_after(tx, after, 500)
+        for stored in chunk:
+            count += 1
+            try:
+                with blobs.view(stored.place) as view, view[stored.place.data_at :] as data:
+                    if _digest(data) != stored.digest:
+                        damaged.append(Damage(stored, "its bytes have changed"))
+            except PanoradError as error:
+                damaged.append(Damage(stored, error.message))
+        progress(count, max(total, count))
+        if not chunk:
+            break
+        after = chunk[-1].id
+    with begin(SYSTEM) as tx:
+        outcome = "failure" if damaged else "success"
+        tx.emit(Event("archive.verified", {"damaged": [d.stored.header.sop_uid for d in damaged[:50]]}, {"instances": count, "damaged": len(damaged)}, outcome))
+    return count, damaged

@@ -1,0 +1,35 @@
+"""The event table: appended to and read, never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from panorad.kit import db
+from panorad.kit.sql import Queries
+from panorad.kit.transaction import Transaction
+
+Q = Queries(__file__)
+
+
+def append(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write event rows."""
+    if len(rows) == 1:
+        db.run(tx, Q["append"], rows[0])
+    else:
+        db.run_many(tx, Q["append"], rows)
+
+
+def feed(tx: Transaction, xid: int, row_id: int, kind: str | None, limit: int) -> list[tuple[Any, ...]]:
+    """Events behind a cursor, in an order that never changes."""
+    return db.rows(tx, Q["feed"], {"xid": str(xid), "id": row_id, "kind": kind, "limit": limit})
+
+
+def about_study(tx: Transaction, study_uid: str, limit: int) -> list[tuple[Any, ...]]:
+    """Events about a study, newest first."""
+    return db.rows(tx, Q["about_study"], (study_uid, limit))
+
+
+def ensure_partitions(tx: Transaction, months: int) -> None:
+    """Have this month's partition and the next ones ready."""
+    db.rows(tx, Q["ensure_partitions"], (months,))

@@ -1,0 +1,130 @@
+"""PostgreSQL through psycopg: a small pool, transactions under an actor, and the few verbs that stores use.
+
+The runtime role `panorad_app` owns nothing and cannot bypass row-level security; what a transaction sees is set on it from its actor
+(`panorad.institutions`, `panorad.everything`), so that a slice that forgets to ask gets nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+
+from panorad.kit.errors import DatabaseDown, PanoradError
+from panorad.kit.transaction import Party, Transaction
+
+T = TypeVar("T")
+Sink = Callable[[Transaction, list[Any]], None]
+_RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+
+
+def _opening(actor: Party, durable: bool) -> str:
+    """The statement that opens a transaction and tells the database who it is for, in one round trip."""
+    everything = "on" if actor.sees is None else "off"
+    institutions = "" if actor.sees is None else ",".join(str(int(i)) for i in actor.sees)
+    commit = "on" if durable else "off"
+    return (
+        f"BEGIN; SET LOCAL panorad.everything = '{everything}'; SET LOCAL panorad.institutions = '{institutions}';"
+        f" SET LOCAL synchronous_commit = '{commit}'"
+    )
+
+
+class Database:
+    """One process's door to PostgreSQL. `sink` writes the events of a transaction just before it commits."""
+
+    def __init__(self, dsn: str, sink: Sink, *, role: str = "panorad_app", size: int = 4, timeout_s: float = 10.0) -> None:
+        self._sink = sink
+        options = f"-c role={role} -c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
+        self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
+            dsn, min_size=1, max_size=size, open=False, timeout=timeout_s, max_idle=60, num_workers=1,
+            kwargs={"autocommit": True, "options": options, "application_name": "panorad"},
+        )  # fmt: skip
+
+    def open(self) -> None:
+        """Start the pool; connections are made on demand."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close(timeout=2)
+
+    @contextmanager
+    def begin(self, actor: Party, *, durable: bool = True) -> Iterator[Transaction]:
+        """Open a transaction for `actor`; commit at the end of the block, roll back when it raises.
+
+        `durable=False` lets the commit reach the disk a moment later: for changes that can be rebuilt (the index from the objects).
+        Raises DatabaseDown when PostgreSQL cannot be reached.
+        """
+        try:
+            connection = self._pool.getconn()
+        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
+            raise DatabaseDown from error
+        try:
+            connection.execute(_opening(actor, durable))
+            tx = Transaction(actor, connection)
+            try:
+                yield tx
+            except PanoradError as error:
+                if error.keeps:
+                    self._commit(tx, connection)
+                raise
+            self._commit(tx, connection)
+        except BaseException as error:
+            if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                try:
+                    connection.execute("ROLLBACK")
+                except psycopg.Error:
+                    connection.close()
+            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
+                error, (psycopg.errors.QueryCanceled, *_RETRYABLE)
+            ):
+                raise DatabaseDown from error
+            raise
+        finally:
+            self._pool.putconn(connection)
+
+    def _commit(self, tx: Transaction, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        if tx.events:
+            self._sink(tx, tx.events)
+        connection.execute("COMMIT")
+
+    def begin_relaxed(self, actor: Party) -> Any:
+        """Like `begin`, with a commit that may reach the disk a moment later."""
+        return self.begin(actor, durable=False)
+
+
+def retry(attempt: Callable[[], T], times: int = 5) -> T:
+    """Run `attempt` again when PostgreSQL broke a deadlock or a serialization conflict."""
+    for n in range(times):
+        try:
+            return attempt()
+        except _RETRYABLE:
+            if n == times - 1:
+                raise
+            time.sleep(0.01 * 2**n)
+    raise AssertionError("unreachable")
+
+
+def rows(tx: Transaction, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
+    """All rows of a statement."""
+    return tx.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
+
+
+def one(tx: Transaction, statement: str, parameters: Any = None) -> tuple[Any, ...] | None:
+    """The first row of a statement, or None."""
+    return tx.connection.execute(statement, parameters).fetchone()  # type: ignore[no-any-return]
+
+
+def run(tx: Transaction, statement: str, parameters: Any = None) -> int:
+    """Run a statement and return the number of rows it touched."""
+    return int(tx.connection.execute(statement, parameters).rowcount)
+
+
+def run_many(tx: Transaction, statement: str, parameters: Sequence[Any]) -> None:
+    """Run a statement once for each parameter set, pipelined."""
+    with tx.connection.cursor() as cursor:
+        cursor.executemany(statement, parameters)

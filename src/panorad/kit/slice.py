@@ -1,0 +1,27 @@
+"""What a slice contributes, as one typed record; `panorad.app` lists them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """An entry of the rail: its address, its English label (translated when shown) and the name of its icon."""
+
+    path: str
+    label: str
+    icon: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice: its name, the folder with its `templates` and `static`, its routes (given the shell's dependencies) and its place in the rail."""
+
+    name: str
+    root: Path
+    routes: Callable[[Any], Any]
+    nav: tuple[Nav, ...] = ()

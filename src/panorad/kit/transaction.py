@@ -1,0 +1,47 @@
+"""The handle that services pass along: one request, message or job is one transaction, and only the edge commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+
+class Party(Protocol):
+    """Who a transaction acts for: what the database needs to know of an actor."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def institution(self) -> int | None: ...
+    @property
+    def sees(self) -> tuple[int, ...] | None: ...
+    @property
+    def account(self) -> int | None: ...
+    @property
+    def administrator(self) -> bool: ...
+    @property
+    def purpose(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+class Transaction:
+    """An open database transaction under one actor. Events emitted on it are written by it, or not at all."""
+
+    __slots__ = ("actor", "connection", "events")
+
+    def __init__(self, actor: Party, connection: Any) -> None:
+        self.actor = actor
+        self.connection = connection
+        self.events: list[Any] = []
+
+    def emit(self, event: Any) -> None:
+        """Record that something happened; it is written just before this transaction commits."""
+        self.events.append(event)
+
+
+Begin = Callable[[Party], AbstractContextManager[Transaction]]
+"""Opens a transaction for an actor: commits when the block ends, rolls back when it raises."""

@@ -1,0 +1,1 @@
+"""Numbered SQL files, only ever forward; `schema.sql` is what they lead to."""

@@ -1,0 +1,49 @@
+"""Everything that happens is an event: what, when, who, on behalf of whom, for which purpose, about which objects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Outcome = Literal["success", "refused", "failure"]
+
+KINDS: Mapping[str, str] = {
+    "instances.received": "Images were received and indexed",
+    "instances.refused": "Input was refused or quarantined",
+    "instances.conflict": "The same UIDs arrived with other content",
+    "study.stored": "A study was seen for the first time",
+    "series.settled": "A series has been quiet long enough to be served from its metadata document",
+    "query": "The index was searched",
+    "instances.retrieved": "Images, frames or metadata were retrieved",
+    "instances.sent": "Images were sent to another node",
+    "instances.exported": "Images were exported to files",
+    "association.refused": "A DICOM association was refused",
+    "account.signed_in": "A person signed in",
+    "account.signed_out": "A person signed out",
+    "account.refused": "A sign-in was refused",
+    "account.added": "An account was made",
+    "account.password_set": "A password was set",
+    "access.refused": "A request was refused",
+    "institution.added": "An institution was added",
+    "node.added": "A DICOM node was added",
+    "archive.verified": "Stored bytes were read back against their digests",
+    "archive.reindexed": "The index was rebuilt from storage",
+    "center.started": "The center started",
+}
+"""Every kind of event with its sentence; an event of another kind cannot be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `objects` names what it is about (study, series, node, account...), `detail` holds counts and reasons."""
+
+    kind: str
+    objects: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Outcome = "success"
+    institution: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind of event {self.kind!r}")

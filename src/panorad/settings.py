@@ -1,0 +1,135 @@
+"""Every setting with its sentence and its unit: from `panorad.toml` in the home folder, then from `PANORAD_*` in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from panorad.kit.errors import Kind, PanoradError
+
+
+class SettingInvalid(PanoradError):
+    """A setting cannot be used"""
+
+    kind = Kind.INVALID
+
+
+def setting(default: Any, sentence: str) -> Any:
+    """A field of `Settings` with the sentence that documents it."""
+    return field(default=default, metadata={"sentence": sentence})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an operator may set. The reference page is made from this class."""
+
+    home: Path = setting(Path("panorad-home"), "Folder that holds everything: objects, database, cache.")
+    http: str = setting("127.0.0.1:8080", "Address and port of the web server.")
+    dimse: str = setting("127.0.0.1:11112", "Address and port of the DICOM server; empty for none.")
+    ae_title: str = setting("PANORAD", "Our AE title, at most 16 characters.")
+    open: bool = setting(False, "No sign-in, any calling AE title accepted; loopback addresses only.")
+    database: str = setting("", "PostgreSQL connection string (version 15 or later); empty starts the embedded one under the home folder.")
+    institution: str = setting("CENTER", "Code of the institution that exists from the start and receives for `open`.")
+    institution_name: str = setting("Imaging center", "Its name.")
+    time_zone: str = setting("", "IANA name of the site's time zone, such as Asia/Shanghai; empty takes the machine's.")
+    language: str = setting("en", "Language for visitors whose browser asks for none that we speak: en or zh-CN.")
+    public_origins: tuple[str, ...] = setting((), "Further origins (https://host) under which a reverse proxy serves the center.")
+    viewer: Path = setting(Path(".viewer"), "Folder of the prepared OHIF viewer.")
+    web_workers: int = setting(2, "Web server processes.")
+    dimse_workers: int = setting(2, "DICOM server processes.")
+    associations: int = setting(50, "DICOM associations that one process serves at a time; more are refused for the moment.")
+    association_idle_s: float = setting(600.0, "Seconds of silence after which an association is aborted.")
+    maximum_pdu: int = setting(131072, "Longest P-DATA-TF PDU that we announce, in bytes.")
+    settle_after_s: float = setting(5.0, "Seconds of quiet after which a series' metadata document and picture are made.")
+    largest_instance: int = setting(8 << 30, "Largest instance taken over HTTP, in bytes.")
+    default_page: int = setting(200, "Answers of a search that names no limit.")
+    largest_page: int = setting(5000, "Most answers of one search; more are paged.")
+    database_connections: int = setting(6, "PostgreSQL connections of each process at most.")
+    log_level: str = setting("warning", "Least level of log lines: debug, info, warning or error.")
+
+    @property
+    def objects(self) -> Path:
+        """Folder of the stored objects."""
+        return self.home / "objects"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of derived files, which may be deleted at any time."""
+        return self.home / "cache"
+
+    @property
+    def quarantine(self) -> Path:
+        """Folder of input that could not be taken."""
+        return self.home / "quarantine"
+
+    @property
+    def open_marks(self) -> Path:
+        """Folder that names the segments being written."""
+        return self.home / "open"
+
+
+def _read(known: Field[Any], value: Any) -> Any:
+    kind = known.type
+    try:
+        if kind == "bool":
+            if isinstance(value, bool):
+                return value
+            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[str(value).lower()]
+        if kind == "tuple[str, ...]":
+            return tuple(value) if isinstance(value, list | tuple) else tuple(part.strip() for part in str(value).split(",") if part.strip())
+        return {"int": int, "float": float, "str": str, "Path": Path}[str(kind)](value)
+    except (KeyError, ValueError, TypeError) as error:
+        raise SettingInvalid(f"{known.name} = {value!r} is not a {kind}") from error
+
+
+def load(home: Path | None = None, environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """The settings in force: defaults, `panorad.toml` in the home folder, `PANORAD_*` variables, then what the command line gave.
+
+    Raises SettingInvalid for an unknown name or a value of the wrong kind.
+    """
+    known = {one.name: one for one in fields(Settings)}
+    environment = os.environ if environment is None else environment
+    base = Path(home or environment.get("PANORAD_HOME") or known["home"].default).absolute()
+    values: dict[str, Any] = {}
+    file = base / "panorad.toml"
+    if file.is_file():
+        try:
+            written = tomllib.loads(file.read_text("utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise SettingInvalid(f"{file.name}: {error}") from error
+        for name, value in written.items():
+            if name not in known:
+                raise SettingInvalid(f"{file.name} has {name}, which is not a setting")
+            values[name] = _read(known[name], value)
+    for name, one in known.items():
+        if (variable := environment.get(f"PANORAD_{name.upper()}")) is not None:
+            values[name] = _read(one, variable)
+    values |= {name: _read(known[name], value) for name, value in given.items() if value is not None}
+    values["home"] = base
+    settings = Settings(**values)
+    viewer = settings.viewer
+    return replace(settings, viewer=viewer if viewer.is_absolute() else Path.cwd() / viewer)
+
+
+def to_json(settings: Settings) -> str:
+    """For handing the settings in force to a child process."""
+    return json.dumps({one.name: getattr(settings, one.name) for one in fields(settings)}, default=str)
+
+
+def from_json(text: str) -> Settings:
+    """What `to_json` wrote."""
+    known = {one.name: one for one in fields(Settings)}
+    return Settings(**{name: _read(known[name], value) for name, value in json.loads(text).items()})
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port of an address such as `127.0.0.1:8080` or `[::1]:8080`. Raises SettingInvalid."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not 0 <= int(port) < 65536:
+        raise SettingInvalid(f"{text!r} is not HOST:PORT")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104

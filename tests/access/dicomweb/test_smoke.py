@@ -1,0 +1,2 @@
+def test_x(viewer, web, full):
+    print(web.search_for_studies())
