@@ -21,7 +21,7 @@ setup: .venv/ready-test $(VIEWER) system  ## Make .venv, fetch the viewer, insta
 	@echo "Ready: $(BIN)/panorad --help"
 
 demo: .venv/ready-runtime $(VIEWER)  ## Start a center with three institutions and real images (ARGS="--help" for choices)
-	@exec $(BIN)/panorad demo $(ARGS)
+	@exec $(BIN)/python -m panorad.testing.demo $(ARGS)
 
 test: setup lint unit acceptance bench-tiny  ## Set up and check everything: style, types, imports, tests, tiny benches
 

@@ -94,7 +94,7 @@ def load(home: Path | None = None, environment: Mapping[str, str] | None = None,
     """
     known = {one.name: one for one in fields(Settings)}
     environment = os.environ if environment is None else environment
-    base = Path(home or environment.get("PANORAD_HOME") or known["home"].default).absolute()
+    base = Path(home or environment.get("PANORAD_HOME") or Settings().home).absolute()
     values: dict[str, Any] = {}
     file = base / "panorad.toml"
     if file.is_file():
@@ -132,4 +132,4 @@ def address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isdigit() or not 0 <= int(port) < 65536:
         raise SettingInvalid(f"{text!r} is not HOST:PORT")
-    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104
+    return host.strip("[]") or "0.0.0.0", int(port)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from fastapi import FastAPI
@@ -41,7 +42,11 @@ def picture(seed: int, side: int = 256) -> bytes:
 
 def _thumbnail(request: Request) -> Response:
     session_actor(request)
-    return Response(picture(crc32(request.url.path.encode()) % 1000), media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+    return Response(
+        picture(crc32(request.url.path.encode()) % 1000),
+        media_type="image/jpeg",
+        headers={"cache-control": "private, max-age=3600"},
+    )
 
 
 def _arrive(made: Region) -> FastAPI:
@@ -51,7 +56,9 @@ def _arrive(made: Region) -> FastAPI:
         number = len(made.imaging.rows)
         row = study_rows(number + 1)[-1]
         now = datetime.now(UTC)
-        made.imaging.rows.append(type(row)(**{**{name: getattr(row, name) for name in row.__slots__}, "first_received": now, "last_received": now}))
+        made.imaging.rows.append(
+            type(row)(**{**{name: getattr(row, name) for name in row.__slots__}, "first_received": now, "last_received": now})
+        )
         return Response(status_code=204)
 
     made.app.add_route("/demo/arrive", arrive, methods=["POST"])
@@ -62,7 +69,7 @@ def _arrive(made: Region) -> FastAPI:
 
 def closed() -> FastAPI:
     """A center with sign-in (wanglei), 120 studies, and the one-time link /welcome?token=first."""
-    made = region(viewer_folder=VIEWER)
+    made = region(viewer_folder=VIEWER, today=datetime.now(ZoneInfo("Asia/Shanghai")).date())
     made.gate.welcome = "first"
     return _arrive(made)
 

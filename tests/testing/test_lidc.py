@@ -107,9 +107,8 @@ def test_outlines_are_read_per_reader(tmp_path: Path) -> None:
         db.execute(f"create table annotations (id integer, scan_id integer, _nodule_id text, {', '.join(lidc.RATINGS)})")
         db.execute("create table contours (annotation_id integer, inclusion integer, image_z_position real, coords text)")
         db.execute("insert into scans values (12, 'LIDC-IDRI-0001'), (13, 'LIDC-IDRI-0002')")
-        db.execute(
-            "insert into annotations values (84, 12, 'Nodule 001', 5, 1, 6, 3, 3, 3, 4, 5, 4), (85, 13, 'x', 1, 1, 1, 1, 1, 1, 1, 1, 1)"
-        )
+        db.execute("insert into annotations values (84, 12, 'Nodule 001', 5, 1, 6, 3, 3, 3, 4, 5, 4)")
+        db.execute("insert into annotations values (85, 13, 'x', 1, 1, 1, 1, 1, 1, 1, 1, 1)")
         db.execute("insert into contours values (84, 0, -122.5, '1,2\n3,4'), (84, 1, -125.0, '312,355\n311,356\n310,357')")
     db.close()
     (reading,) = lidc.readings(path, "LIDC-IDRI-0001")

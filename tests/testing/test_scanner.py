@@ -26,6 +26,7 @@ class Archive:
         self.received: list[bytes] = []
         self.associations = 0
         self.status = 0x0000
+        self.mute = 0
         ae = AE("PANORAD")
         ae.maximum_associations = 4
         for context in AllStoragePresentationContexts:
@@ -36,6 +37,9 @@ class Archive:
 
     def store(self, event: Any) -> int:
         self.received.append(event.request.DataSet.getvalue())
+        if self.mute:
+            self.mute -= 1
+            event.assoc.abort()
         return self.status
 
     def accepted(self, event: Any) -> None:
@@ -101,6 +105,18 @@ def test_a_bad_file_stops_nothing(archive: Archive, tmp_path: Path) -> None:
     assert [failure.path.name for failure in report.failures] == ["text.dcm", "absent.dcm"]
 
 
+def test_what_is_not_answered_is_sent_once_more(archive: Archive, tmp_path: Path) -> None:
+    paths = [write(image(str(n)), tmp_path / f"{n}.dcm") for n in range(3)]
+    archive.mute = 1
+    report = send(paths, "127.0.0.1", archive.port, timeout=5)
+    assert (report.sent, report.failures) == (3, [])
+    assert archive.received == [data_set(paths[n]) for n in (0, 0, 1, 2)]
+    archive.mute = 2
+    report = send(paths, "127.0.0.1", archive.port, timeout=5)
+    assert report.sent == 2
+    assert [failure.path for failure in report.failures] == paths[:1]
+
+
 def test_a_failure_status_and_an_unaccepted_context_are_told(archive: Archive, tmp_path: Path) -> None:
     path = write(image("refused"), tmp_path / "refused.dcm")
     archive.status = 0xA700
@@ -112,6 +128,7 @@ def test_a_failure_status_and_an_unaccepted_context_are_told(archive: Archive, t
     assert "presentation context" in send([private], "127.0.0.1", archive.port).failures[0].reason.lower()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # pynetdicom leaves a refused socket open
 def test_nobody_listening_is_told_for_every_file(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import sys
 import threading
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
-import structlog
-
 from panorad.access import gate
+from panorad.app.home import check_mark
 from panorad.data import process
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.indexer import Indexer
 from panorad.data.imaging.intake import Intakes
 from panorad.data.imaging.lists import Lists
+from panorad.data.imaging.segment import Blanks
 from panorad.data.imaging.service import Archive
 from panorad.data.process.recorder import Recorder
 from panorad.kit.db import Database
-from panorad.kit.errors import StorageLost
+from panorad.kit.transaction import Begin
 from panorad.model.actor import SYSTEM, Actor
 from panorad.settings import Settings
 
 _HOUSEKEEPING_S = 5.0
 
 
-def configure_log(level: str) -> None:
-    """Structured log lines on standard error."""
-    names = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(bool_as_flag=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(names.get(level, 30)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )  # fmt: skip
-
-
 class Center:
-    """Everything that one process needs, opened with `with`; threads start then and end with the block."""
+    """Everything that one process needs, opened with `with`; threads start then and end with the block.
 
-    def __init__(self, settings: Settings, dsn: str) -> None:
+    `blank_segments`: receive into segments written ahead of time, for the process whose senders wait for a sync of every instance.
+    """
+
+    def __init__(self, settings: Settings, dsn: str, *, blank_segments: bool = False) -> None:
         self.settings = settings
         self.dsn = dsn
         self.database = Database(dsn, process.append, size=settings.database_connections)
@@ -50,8 +39,9 @@ class Center:
         self.blobs = Blobs(settings.objects)
         self.archive = Archive(self.blobs)
         self.lists = Lists(self.blobs, settings.quarantine)
-        self.indexer = Indexer(self.database.begin_relaxed, self.database.begin, self.blobs)
-        self.intakes = Intakes(settings.home, self.indexer)
+        self.indexer = Indexer(self.database.begin_relaxed, self.database.begin, self.blobs, settings.quarantine)
+        self.blanks = Blanks(settings.home / "blank")
+        self.intakes = Intakes(settings.home, self.indexer, self.blanks if blank_segments else None)
         self.recorder = Recorder(self.database.begin_relaxed)
         self._stopping = threading.Event()
         self._housekeeper = threading.Thread(target=self._keep_house, name="housekeeper", daemon=True)
@@ -86,6 +76,16 @@ class Center:
             if waits % _HOUSEKEEPING_S == 0:
                 self.intakes.tidy()
 
+    @contextmanager
+    def owner(self) -> Iterator[Begin]:
+        """Transactions of the schema's owner, for rebuilding the index; row-level security does not bind them."""
+        database = Database(self.dsn, process.append, role="panorad", size=1)
+        database.open()
+        try:
+            yield database.begin
+        finally:
+            database.close()
+
     def actor_of(self, code: str) -> Actor:
         """The center acting for an institution, which is made when there is none of this code."""
         with self.begin(SYSTEM) as tx:
@@ -98,30 +98,5 @@ class Center:
             return gate.open_actor(tx, self.settings.institution, name, kind, peer)
 
     def check_storage(self) -> None:
-        """Raise StorageLost unless the home's storage is the one that was set up: the mark in it guards against a lost mount."""
-        if not (self.settings.objects / MARK).is_file():
-            raise StorageLost(f"{self.settings.objects} does not hold {MARK}; is its disk mounted?")
-
-
-MARK = "panorad-objects"
-"""The file in the object folder that tells a mounted store from an empty mount point."""
-
-
-def prepare_home(settings: Settings) -> None:
-    """Make the folders of a new home. Raises StorageLost when the object folder of a known home is gone."""
-    known = (settings.home / "home-made").is_file()
-    mark = settings.objects / MARK
-    if known and not mark.is_file():
-        raise StorageLost(f"{settings.objects} does not hold {MARK}; is its disk mounted?")
-    for folder in (settings.home, settings.objects, settings.cache, settings.quarantine, settings.open_marks):
-        folder.mkdir(parents=True, exist_ok=True)
-    if not known:
-        mark.write_text("This folder holds the objects of a Panorad center.\n", "utf-8")
-        Path(settings.home / "home-made").touch()
-
-
-def prepare_database(center: Center) -> None:
-    """What a new database needs before anything else: the first institution and the event partitions."""
-    with center.begin(SYSTEM) as tx:
-        gate.ensure_institution(tx, center.settings.institution, center.settings.institution_name)
-        process.ensure_partitions(tx)
+        """Raise StorageLost unless the home's storage is the one that was set up."""
+        check_mark(self.settings)

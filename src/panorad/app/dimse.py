@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 
-
 from panorad.access import dimse, gate
 from panorad.app.center import Center
 from panorad.data.imaging.transcode import transcode

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from panorad.kit.errors import Kind, PanoradError
-from panorad.kit.migrate import migrate
 from panorad.kit.postgres import EmbeddedPostgres
 from panorad.settings import Settings
 
@@ -39,6 +38,8 @@ def lock_home(home: Path) -> Iterator[bool]:
 @contextmanager
 def database_of(settings: Settings) -> Iterator[str]:
     """The connection string of the center's database, migrated; for commands that may run beside a center or without one."""
+    from panorad.kit.migrate import migrate
+
     if settings.database:
         migrate(settings.database)
         yield settings.database

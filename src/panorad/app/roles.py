@@ -10,9 +10,8 @@ import sys
 import threading
 from types import FrameType
 
-from panorad.app.center import Center, configure_log
+from panorad.app.home import configure_log
 from panorad.app.supervisor import DIMSE_SOCKET, ENVIRONMENT
-from panorad.data.imaging.settling import settle_some
 from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, address, from_json
 
@@ -51,20 +50,23 @@ def web(settings: Settings) -> None:
 
 def dimse(settings: Settings) -> None:
     """One DICOM server process on the listening socket that all of them share."""
+    from panorad.app.center import Center
     from panorad.app.dimse import server_of
 
     listener = socket.socket(fileno=int(os.environ[DIMSE_SOCKET]))
-    with Center(settings, settings.database) as center:
+    with Center(settings, settings.database, blank_segments=True) as center:
         server = server_of(center, listener)
         signal.signal(signal.SIGTERM, lambda number, frame: server.stop())
         server.run(grace=5)
 
 
 def worker(settings: Settings) -> None:
-    """Settles quiet series and keeps partitions ready."""
+    """Settles quiet series, keeps blank segments and the event table's partitions ready."""
     import structlog
 
+    from panorad.app.center import Center
     from panorad.data import process
+    from panorad.data.imaging.settling import settle_some
     from panorad.model.actor import SYSTEM
 
     log = structlog.get_logger()
@@ -77,10 +79,11 @@ def worker(settings: Settings) -> None:
                     with center.begin(SYSTEM) as tx:
                         process.ensure_partitions(tx)
                 rounds += 1
+                center.blanks.refill()
                 if settle_some(center.begin, center.blobs, settings.cache, settings.settle_after_s):
                     continue
-            except PanoradError as error:
-                log.error("the worker will try again", reason=error.message)
+            except (PanoradError, OSError) as error:
+                log.error("the worker will try again", reason=str(error))
             stopping.wait(1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -13,18 +14,15 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from typing import cast
 
 import structlog
 
-from panorad.access import gate
-from panorad.app.center import Center, prepare_database, prepare_home
 from panorad.app.embedded import HomeBusy, lock_home
-from panorad.data.imaging.recovery import recover
+from panorad.app.home import prepare_home
 from panorad.kit.errors import Kind, PanoradError
-from panorad.kit.migrate import migrate
 from panorad.kit.postgres import EmbeddedPostgres
-from panorad.model.actor import SYSTEM
-from panorad.model.event import Event
 from panorad.settings import Settings, address, to_json
 
 log = structlog.get_logger()
@@ -80,6 +78,17 @@ class Child:
     started: float = field(default=0.0)
 
 
+def _prepare_in_child(settings: Settings, answer: Connection) -> None:
+    """Send what `prepare` did, or the sentence why it could not."""
+    from panorad.app.prepare import prepare
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        answer.send(prepare(settings))
+    except PanoradError as error:
+        answer.send(error.message)
+
+
 class Supervisor:
     """Starts the processes of one center, keeps them up, and ends them in order."""
 
@@ -128,17 +137,24 @@ class Supervisor:
         return self.server.dsn
 
     def _prepare(self, dsn: str) -> str | None:
-        """Migrate, recover what a crash left, and make the one-time link when nobody can sign in yet."""
-        migrate(dsn)
+        """Migrate, recover what a crash left, and make the one-time link when nobody can sign in yet; in a child, so that we stay small."""
         self.settings = replace(self.settings, database=dsn)
-        with Center(self.settings, dsn) as center:
-            prepare_database(center)
-            found = recover(center.begin, center.indexer, center.blobs, self.settings.open_marks, center.actor_of)
-            if found:
-                self.say(f"recovered {found} received images that the index did not hold yet")
-            with center.begin(SYSTEM) as tx:
-                tx.emit(Event("center.started", {}, {"recovered": found}))
-                return gate.make_welcome(tx) if not self.settings.open and gate.without_accounts(tx) else None
+        fork = multiprocessing.get_context("fork")
+        ours, theirs = fork.Pipe(duplex=False)
+        child = fork.Process(target=_prepare_in_child, args=(self.settings, theirs), name="prepare")
+        child.start()
+        theirs.close()
+        try:
+            answer = ours.recv()
+        except EOFError as error:
+            raise PanoradError("the database could not be prepared; the reason stands above") from error
+        finally:
+            child.join()
+        if isinstance(answer, str):
+            raise PanoradError(answer)
+        if answer.recovered:
+            self.say(f"recovered {answer.recovered} received images that the index did not hold yet")
+        return cast("str | None", answer.welcome)
 
     def _start_children(self) -> None:
         environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}

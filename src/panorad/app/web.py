@@ -22,7 +22,8 @@ from panorad.access.web.mount import mount
 from panorad.access.web.session import COOKIE, session_actor
 from panorad.access.web.shell import Shell
 from panorad.app import slices
-from panorad.app.center import Center, configure_log
+from panorad.app.center import Center
+from panorad.app.home import configure_log
 from panorad.app.supervisor import ENVIRONMENT
 from panorad.data import process
 from panorad.model.actor import SYSTEM, Actor

@@ -8,33 +8,36 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from panorad.access import gate
 from panorad.cli.console import Home, center_of, out
 from panorad.model.actor import SYSTEM
 
-institution = typer.Typer(help="The members of the region.", no_args_is_help=True)
-node = typer.Typer(help="DICOM nodes: AE titles, the institution each belongs to, and where to send to.", no_args_is_help=True)
-user = typer.Typer(help="Local accounts.", no_args_is_help=True)
+institutions = typer.Typer(help="The members of the region.", no_args_is_help=True)
+nodes = typer.Typer(help="DICOM nodes: AE titles, the institution each belongs to, and where to send to.", no_args_is_help=True)
+users = typer.Typer(help="Local accounts.", no_args_is_help=True)
 
 
-@institution.command("add")
+@institutions.command("add")
 def add_institution(
     code: Annotated[str, typer.Argument(help="Short code: capital letters, digits, dash, underscore.")],
-    name: Annotated[str, typer.Argument(help="Name for people.")],
+    name: Annotated[str, typer.Option(help="Name for people; default: the code.")] = "",
     name_zh: Annotated[str, typer.Option("--name-zh", help="Name in Chinese.")] = "",
     issuer: Annotated[str, typer.Option(help="Issuer of Patient ID for images that carry none; default: the code.")] = "",
     parent: Annotated[str | None, typer.Option(help="Code of the institution above it.")] = None,
     home: Home = None,
 ) -> None:
     """Add an institution."""
+    from panorad.access import gate
+
     with center_of(home) as center, center.begin(SYSTEM) as tx:
-        gate.add_institution(tx, code, name, name_zh, issuer, parent)
+        gate.add_institution(tx, code, name or code, name_zh, issuer, parent)
     out.print(f"added {code}", markup=False)
 
 
-@institution.command("list")
+@institutions.command("list")
 def list_institutions(home: Home = None) -> None:
     """List the institutions."""
+    from panorad.access import gate
+
     table = Table("code", "name", "中文名", "issuer of patient ID", "under")
     with center_of(home) as center, center.begin(SYSTEM) as tx:
         for one in gate.institutions(tx):
@@ -42,24 +45,28 @@ def list_institutions(home: Home = None) -> None:
     out.print(table)
 
 
-@node.command("add")
+@nodes.command("add")
 def add_node(
     ae_title: Annotated[str, typer.Argument(help="AE title, at most 16 characters.")],
-    institution_code: Annotated[str, typer.Argument(metavar="INSTITUTION", help="Code of its institution.")],
+    institution: Annotated[str | None, typer.Option(help="Code of its institution; default: the center's own.")] = None,
     host: Annotated[str | None, typer.Option(help="Host, when images may be sent to it (C-MOVE).")] = None,
     port: Annotated[int | None, typer.Option(help="Port.")] = None,
     description: Annotated[str, typer.Option(help="What it is.")] = "",
     home: Home = None,
 ) -> None:
     """Register a node, or change it."""
+    from panorad.access import gate
+
     with center_of(home) as center, center.begin(SYSTEM) as tx:
-        gate.add_node(tx, ae_title, institution_code, host, port, description)
+        gate.add_node(tx, ae_title, institution or center.settings.institution, host, port, description)
     out.print(f"registered {ae_title}", markup=False)
 
 
-@node.command("list")
+@nodes.command("list")
 def list_nodes(home: Home = None) -> None:
     """List the nodes."""
+    from panorad.access import gate
+
     table = Table("AE title", "institution", "address", "description")
     with center_of(home) as center, center.begin(SYSTEM) as tx:
         for one in gate.nodes(tx):
@@ -73,29 +80,33 @@ def _password(from_stdin: bool) -> str:
     return str(typer.prompt("Password (at least 12 characters)", hide_input=True, confirmation_prompt=True))
 
 
-@user.command("add")
+@users.command("add")
 def add_user(
     login: Annotated[str, typer.Argument(help="Login.")],
-    institution_code: Annotated[str, typer.Argument(metavar="INSTITUTION", help="Code of the person's institution.")],
+    institution: Annotated[str | None, typer.Option(help="Code of the person's institution; default: the center's own.")] = None,
     name: Annotated[str, typer.Option(help="The person's name; default: the login.")] = "",
     administrator: Annotated[bool, typer.Option("--administrator", help="May manage the center.")] = False,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
     home: Home = None,
 ) -> None:
     """Make an account."""
+    from panorad.access import gate
+
     password = _password(password_stdin)
     with center_of(home) as center, center.begin(SYSTEM) as tx:
-        gate.add_account(tx, login, name, password, institution_code, administrator)
+        gate.add_account(tx, login, name, password, institution or center.settings.institution, administrator)
     out.print(f"added {login}", markup=False)
 
 
-@user.command("passwd")
+@users.command("passwd")
 def change_password(
     login: Annotated[str, typer.Argument(help="Login.")],
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
     home: Home = None,
 ) -> None:
     """Set an account's password and end its sessions."""
+    from panorad.access import gate
+
     password = _password(password_stdin)
     with center_of(home) as center, center.begin(SYSTEM) as tx:
         gate.set_password_of(tx, login, password)

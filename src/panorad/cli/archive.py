@@ -5,19 +5,19 @@ from __future__ import annotations
 import zipfile
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from panorad.access import gate
 from panorad.cli.console import Home, center_of, err, out, progress
-from panorad.data.imaging import recovery
-from panorad.data.imaging.importing import Journal, run_import, sources
-from panorad.kit.db import Database
+from panorad.kit.transaction import Transaction
 from panorad.model.actor import SYSTEM
 from panorad.model.event import Event
 from panorad.model.instance import Stored
 from panorad.model.query import Level, Query
+
+if TYPE_CHECKING:
+    from panorad.app.center import Center
 
 
 def add_to(app: typer.Typer) -> None:
@@ -36,6 +36,9 @@ def import_files(
     home: Home = None,
 ) -> None:
     """Import images from files. Refused files are listed with the reason; a run that was interrupted goes on where it stopped."""
+    from panorad.access import gate
+    from panorad.data.imaging.importing import Journal, run_import, sources
+
     with center_of(home) as center:
         with center.begin(SYSTEM) as tx:
             actor = gate.actor_of_institution(tx, institution or center.settings.institution)
@@ -89,10 +92,10 @@ def export(
         raise typer.Exit(1)
 
 
-def _all_studies(center: object, tx: object) -> list[str]:
+def _all_studies(center: Center, tx: Transaction) -> list[str]:
     uids: dict[str, None] = {}
     offset = 0
-    while page := center.archive.find(tx, Query(Level.STUDY, limit=1000, offset=offset)).rows:  # type: ignore[attr-defined]
+    while page := center.archive.find(tx, Query(Level.STUDY, limit=1000, offset=offset)).rows:
         uids.update({row["0020000D"]["Value"][0]: None for row in page})
         offset += len(page)
     return list(uids)
@@ -110,6 +113,8 @@ def _write(archive: zipfile.ZipFile | None, folder: Path, one: Stored, part10: m
 
 def verify(home: Home = None) -> None:
     """Read every stored byte back against its digest."""
+    from panorad.data.imaging import recovery
+
     with center_of(home) as center, progress() as bar:
         task = bar.add_task("verifying", total=None)
         count, damaged = recovery.verify(center.begin, center.blobs, lambda done, total: bar.update(task, completed=done, total=total))
@@ -122,15 +127,13 @@ def verify(home: Home = None) -> None:
 
 def reindex(home: Home = None) -> None:
     """Rebuild the index from the stored objects alone."""
+    from panorad.data.imaging import recovery
+
     with center_of(home) as center, progress() as bar:
         task = bar.add_task("reading objects", total=None)
-        owner = Database(center.dsn, lambda tx, events: None, role="panorad", size=1)
-        owner.open()
-        try:
+        with center.owner() as owner:
             count = recovery.reindex(
-                owner.begin, center.begin, center.indexer, center.blobs, center.settings.quarantine, center.actor_of,
+                owner, center.begin, center.indexer, center.blobs, center.settings.quarantine, center.actor_of,
                 lambda done, total: bar.update(task, completed=done, total=total),
             )  # fmt: skip
-        finally:
-            owner.close()
     out.print(f"{count} instances indexed", markup=False)

@@ -6,16 +6,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from panorad.app.center import Center, configure_log, prepare_database, prepare_home
-from panorad.app.embedded import database_of
+from panorad.app.home import configure_log, prepare_home
 from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, load
+
+if TYPE_CHECKING:
+    from panorad.app.center import Center
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -43,11 +45,15 @@ def settings_of(home: Path | None, **given: Any) -> Settings:
 @contextmanager
 def center_of(home: Path | None) -> Iterator[Center]:
     """The center of a home folder, running or not, for one command."""
+    from panorad.app.center import Center
+    from panorad.app.embedded import database_of
+    from panorad.app.prepare import fill
+
     with errors():
         settings = settings_of(home)
         prepare_home(settings)
         with database_of(settings) as dsn, Center(settings, dsn) as center:
-            prepare_database(center)
+            fill(center)
             yield center
 
 

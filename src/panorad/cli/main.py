@@ -16,9 +16,9 @@ app = typer.Typer(
     name="panorad", help="A regional clinical imaging data center.", no_args_is_help=True, add_completion=False, rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )  # fmt: skip
-app.add_typer(accounts.institution, name="institution")
-app.add_typer(accounts.node, name="node")
-app.add_typer(accounts.user, name="user")
+app.add_typer(accounts.institutions, name="institution")
+app.add_typer(accounts.nodes, name="node")
+app.add_typer(accounts.users, name="user")
 archive.add_to(app)
 
 ROLES = ("web", "dimse", "worker")
@@ -41,21 +41,6 @@ def serve(
     with errors():
         settings = settings_of(home, http=http, dimse=dimse, open=open_ or None)
         Supervisor(settings, tuple(role or ROLES), lambda text: print(text, flush=True)).run()
-
-
-@app.command()
-def demo(
-    home: Home = None,
-    http: Annotated[str | None, typer.Option(help="Address and port of the web server.", show_default="127.0.0.1:8080")] = None,
-    dimse: Annotated[str | None, typer.Option(help="Address and port of the DICOM server.", show_default="127.0.0.1:11112")] = None,
-    cache: Annotated[Path, typer.Option(help="Folder for images that are fetched or made once.")] = Path(".demo-images"),
-    stop_when_filled: Annotated[bool, typer.Option(help="End when everything has arrived instead of serving on.")] = False,
-) -> None:
-    """Start a center and fill it: three institutions of a fictitious region send studies over DICOM."""
-    from panorad.cli.demo import run
-
-    with errors():
-        run(home or Path(".demo"), http, dimse, cache, stop_when_filled)
 
 
 @app.command()

@@ -6,12 +6,15 @@ The runtime role `panorad_app` owns nothing and cannot bypass row-level security
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from panorad.kit.errors import DatabaseDown, PanoradError
@@ -20,6 +23,27 @@ from panorad.kit.transaction import Party, Transaction
 T = TypeVar("T")
 Sink = Callable[[Transaction, list[Any]], None]
 _RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+
+
+class _Text(StrDumperUnknown):
+    """Text as PostgreSQL can hold it: without NUL and lone surrogates."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(_clean(obj))
+
+
+def _clean(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def as_json(value: Any) -> str:
+    """JSON as PostgreSQL's jsonb can hold it: without NUL and lone surrogates."""
+    return _clean(_NUL.sub(r"\1", json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)))
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    connection.adapters.register_dumper(str, _Text)
 
 
 def _opening(actor: Party, durable: bool) -> str:
@@ -40,7 +64,7 @@ class Database:
         self._sink = sink
         options = f"-c role={role} -c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
-            dsn, min_size=1, max_size=size, open=False, timeout=timeout_s, max_idle=60, num_workers=1,
+            dsn, min_size=1, max_size=size, open=False, timeout=timeout_s, max_idle=60, num_workers=1, configure=_configure,
             kwargs={"autocommit": True, "options": options, "application_name": "panorad"},
         )  # fmt: skip
 
@@ -79,9 +103,9 @@ class Database:
                     connection.execute("ROLLBACK")
                 except psycopg.Error:
                     connection.close()
-            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(
-                error, (psycopg.errors.QueryCanceled, *_RETRYABLE)
-            ):
+            if isinstance(error, psycopg.errors.QueryCanceled):
+                raise DatabaseDown("a statement took too long") from error
+            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(error, _RETRYABLE):
                 raise DatabaseDown from error
             raise
         finally:
@@ -102,9 +126,9 @@ def retry(attempt: Callable[[], T], times: int = 5) -> T:
     for n in range(times):
         try:
             return attempt()
-        except _RETRYABLE:
+        except _RETRYABLE as error:
             if n == times - 1:
-                raise
+                raise DatabaseDown("too many transactions are in each other's way") from error
             time.sleep(0.01 * 2**n)
     raise AssertionError("unreachable")
 

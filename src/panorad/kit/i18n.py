@@ -1,4 +1,4 @@
-"""The languages of the interface: gettext catalogues, read once, compiled from their .po source when no fresh .mo lies beside it."""
+"""The languages of the interface: gettext catalogues, compiled from their .po source when no fresh .mo lies beside it."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def migrate(dsn: str) -> list[int]:
         for number, path in steps:
             if number > at:
                 with connection.transaction():
-                    connection.execute(path.read_text("utf-8"))  # type: ignore[arg-type]
+                    connection.execute(path.read_text("utf-8"))
                     connection.execute("insert into schema_version (number) values (%s)", (number,))
                 ran.append(number)
     return ran

@@ -23,7 +23,7 @@ from panorad.kit.errors import PanoradError
 _CONFIGURATION = {
     "listen_addresses": "''", "max_connections": "80", "shared_buffers": "64MB", "work_mem": "8MB", "maintenance_work_mem": "64MB",
     "jit": "off", "random_page_cost": "1.1", "wal_compression": "on", "max_wal_size": "1GB", "checkpoint_timeout": "15min",
-    "log_min_messages": "warning", "timezone": "'UTC'", "huge_pages": "off", "unix_socket_permissions": "0700",
+    "log_min_messages": "warning", "timezone": "'UTC'", "huge_pages": "off", "io_method": "sync", "max_logical_replication_workers": "0", "unix_socket_permissions": "0700",
 }  # fmt: skip
 _LONGEST_SOCKET_PATH = 100
 

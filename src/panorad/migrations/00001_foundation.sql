@@ -95,7 +95,7 @@ create table study (
 create index study_patient on study (patient_id, issuer);
 create index study_accession on study (accession_number) where accession_number <> '';
 create index study_date on study (study_date desc nulls last, id desc);
-create index study_received on study (last_received desc, id desc);
+create index study_received on study (last_received desc nulls last, id desc);
 create index study_institution_date on study (institution_id, study_date desc nulls last, id desc);
 
 create table name_key (
@@ -199,10 +199,11 @@ create table event (
     source text not null default '',
     objects jsonb not null default '{}',
     detail jsonb not null default '{}',
+    study text collate "C" generated always as (objects ->> 'study') stored, -- a column, since row-level security keeps `->>` from an index
     primary key (id, at)
 ) partition by range (at);
 create index event_order on event (xid, id);
-create index event_study on event ((objects ->> 'study'), id) where objects ? 'study';
+create index event_study on event (study, id) where study is not null;
 comment on table event is 'Everything that happened, append-only: the process archive, the outbox, the audit trail and the change feed.';
 create table event_rest partition of event default;
 
@@ -286,16 +287,16 @@ begin
             next_variant := 0;
             fresh := null;
             -- the same UID at this institution, in this series first
-            for other in select t.id, t.series_id, t.variant, t.digest, t.transfer_syntax_id from instance t
-                         where t.sop_key = r.sop_key and t.sop_uid = r.uid and t.institution_id = p_institution
+            for other in select t.id, t.series_id, t.variant, t.digest, t.sop_uid from instance t
+                         where t.sop_key = r.sop_key and t.institution_id = p_institution
                          order by (t.series_id = p_series) desc, t.variant
             loop
                 if other.series_id = p_series then
-                    if other.digest = r.digest then
+                    if other.digest = r.digest and other.sop_uid = r.uid then
                         fate := 'duplicate';
                         exit;
                     end if;
-                    next_variant := greatest(next_variant, other.variant + 1);
+                    next_variant := greatest(next_variant, other.variant + 1); -- also past another UID of the same key
                 end if;
                 fate := 'conflict';
             end loop;
@@ -314,10 +315,11 @@ begin
                 clashes := clashes + 1;
                 insert into conflict (institution_id, instance_id, other_id, reason)
                 select p_institution, fresh, t.id,
-                    case when t.series_id <> p_series then 'same SOP Instance UID in another series or study'
+                    case when t.sop_uid <> r.uid then 'another SOP Instance UID of the same key'
+                         when t.series_id <> p_series then 'same SOP Instance UID in another series or study'
                          when t.transfer_syntax_id <> r.syntax then 'same UIDs in another transfer syntax'
                          else 'same UIDs, other content' end
-                from instance t where t.sop_key = r.sop_key and t.sop_uid = r.uid and t.institution_id = p_institution and t.id <> fresh
+                from instance t where t.sop_key = r.sop_key and t.institution_id = p_institution and t.id <> fresh
                 order by t.id limit 1;
             end if;
         end if;
@@ -325,9 +327,9 @@ begin
     end loop;
     if size > 0 then
         update study t set instance_count = t.instance_count + added, bytes = t.bytes + size, conflict_count = t.conflict_count + clashes,
-            last_received = now() where t.id = p_study;
+            last_received = clock_timestamp() where t.id = p_study;
         update series t set instance_count = t.instance_count + added, bytes = t.bytes + size, version = t.version + 1,
-            last_received = now() where t.id = p_series;
+            last_received = clock_timestamp() where t.id = p_series;
         update object t set bytes = greatest(t.bytes, (select max((v ->> 'at')::bigint + (v ->> 'length')::bigint) from jsonb_array_elements(p) v))
         where t.id = p_object;
     end if;
@@ -344,7 +346,8 @@ grant usage on schema public to panorad_app;
 grant select, insert, update on all tables in schema public to panorad_app;
 grant usage on all sequences in schema public to panorad_app;
 grant delete on session, welcome to panorad_app;
-revoke update on event, event_rest from panorad_app;
+revoke update on event from panorad_app;
+revoke all on event_rest from panorad_app; -- row-level security is on the table above it
 grant execute on function ensure_event_partitions(integer) to panorad_app;
 
 do $$

@@ -1,11 +1,11 @@
-"""What the pages list: studies with their facets, one study's series and instances, its events, and input that was not taken as it came."""
+"""What the pages list: studies with facets, a study's series, instances and events, and input that was not taken as it came."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 ORDERS = ("patient", "study_date", "description", "institution", "received")
 """Columns a list of studies can be ordered by; a leading minus turns the order round."""
@@ -33,7 +33,8 @@ class StudyFilter:
     language: str = "en"
 
 
-class Facet(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Facet:
     """One value of a facet with how many studies it would leave, the other facets kept as they are."""
 
     value: str
@@ -43,7 +44,7 @@ class Facet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StudyRow:
-    """One study as a list shows it. Names are in DICOM form (PS3.5 section 6.2.1.1, groups separated by =), dates DICOM's DA and TM."""
+    """One study as a list shows it. Names are in DICOM form (PS3.5 section 6.2.1.1, groups joined by =), dates are DA and TM."""
 
     study_uid: str
     institution_code: str
@@ -129,7 +130,7 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineRow:
-    """Input kept aside because it could not be taken: `kind` names the sort of fault, `reason` the sentence, `source` who sent it."""
+    """Input kept aside because it could not be taken: `kind` is the sort of fault, `reason` its sentence, `source` the sender."""
 
     id: int
     at: datetime

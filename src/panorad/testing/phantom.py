@@ -303,11 +303,12 @@ class _Scene:
         steps = int(np.clip(round(thickness / 1.6), 1, 4))
         shares = {name: np.zeros_like(image) for name in ("vessel", "wall", "lumen")}
         balls = [np.zeros_like(image) for _ in self.nodules]
+        thin = (("vessel", self.vessels.seen_by(w)), ("wall", self.airway.grown(0.7).seen_by(w)))
         for k in range(steps):
             height = z + ((k + 0.5) / steps - 0.5) * thickness
-            for name, tubes in (("vessel", self.vessels), ("wall", self.airway)):
+            for name, tubes in thin:
                 distance = np.full_like(image, 9)
-                tubes.grown(0.7 if name == "wall" else 0).stamp(distance, x, y, height)
+                tubes.stamp(distance, x, y, height)
                 shares[name] += _soft(distance, w) / steps
                 if name == "wall":
                     shares["lumen"] += _soft(distance + 1.5, w) / steps

@@ -4,6 +4,7 @@ Each file is proposed in its own SOP class and transfer syntax and its data set 
 """
 
 import shutil
+import socket
 import tempfile
 import threading
 import warnings
@@ -20,7 +21,7 @@ from pydicom.filebase import DicomFileLike
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from pynetdicom import AE, _config, build_context
+from pynetdicom import AE, _config, build_context, evt
 from pynetdicom.association import Association
 
 from panorad.testing.encoding import IMPLEMENTATION_CLASS
@@ -122,23 +123,23 @@ def _items(paths: list[Path], folder: Path, report: Report) -> Iterator[_Item]:
 
 
 def _item(path: Path, copy: Path) -> _Item:
-    meta, start = _file_meta(path)
+    meta, start, preamble = _file_meta(path)
     part10 = path
-    if start < 132 or any(keyword not in meta for keyword in META):
+    if not preamble or any(keyword not in meta for keyword in META):
         meta, part10 = _complete(path, meta, start, copy), copy
     return _Item(path, part10, (UID(meta.MediaStorageSOPClassUID), UID(meta.TransferSyntaxUID)))
 
 
-def _file_meta(path: Path) -> tuple[Dataset, int]:
-    """The file meta elements, as far as there are any, and where the data set begins; 0 for a file without preamble and meta."""
+def _file_meta(path: Path) -> tuple[Dataset, int, bool]:
+    """The file meta elements, as far as there are any, where the data set begins, and whether there is a preamble."""
     with path.open("rb") as file:
         start = 132 if file.read(132)[128:] == b"DICM" else 0
         file.seek(start)
         if file.read(2) != b"\x02\x00":
-            return Dataset(), start
+            return Dataset(), start, start > 0
         file.seek(start)
         meta = read_dataset(file, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, vr, length: tag.group != 2)
-        return meta, file.tell()
+        return meta, file.tell(), start > 0
 
 
 def _complete(path: Path, meta: Dataset, start: int, copy: Path) -> FileMetaDataset:
@@ -173,14 +174,23 @@ def _groups(items: list[_Item]) -> Iterator[list[_Item]]:
 
 
 def _transmit(ae: AE, items: list[_Item], peer: tuple[str, int, str], report: Report, tick: Callable[[], None]) -> None:
-    todo = list(items)
+    """Send the items; one that is not answered is sent a second time on a new association, as storing twice is storing once."""
+    todo, unanswered = list(items), set[Path]()
     while todo:
         association = _associate(ae, todo, peer, report)
         if association is None:
             return
         while todo and association.is_established:
-            item = todo.pop(0)
-            _store(association, item, report)
+            item = todo[0]
+            answered = _store(association, item, report)
+            if not answered:
+                association.abort()
+            if not answered and item.path not in unanswered:
+                unanswered.add(item.path)
+                break
+            if not answered:
+                report.fail(item.path, "the peer gave no answer, twice")
+            todo.pop(0)
             tick()
         if association.is_established:
             association.release()
@@ -191,7 +201,7 @@ def _associate(ae: AE, items: list[_Item], peer: tuple[str, int, str], report: R
     host, port, called_ae = peer
     try:
         contexts = [build_context(sop_class, syntax) for sop_class, syntax in dict.fromkeys(item.context for item in items)]
-        association = ae.associate(host, port, contexts, ae_title=called_ae)
+        association = ae.associate(host, port, contexts, ae_title=called_ae, evt_handlers=[(evt.EVT_CONN_OPEN, _no_delay)])
         if association.is_established:
             return association
         states = {
@@ -207,16 +217,27 @@ def _associate(ae: AE, items: list[_Item], peer: tuple[str, int, str], report: R
     return None
 
 
-def _store(association: Association, item: _Item, report: Report) -> None:
+def _no_delay(event: evt.Event) -> None:
+    """Send small packets at once: the last one of a message must not wait for the peer's delayed acknowledgement."""
+    connection = event.assoc.dul.socket
+    if connection is not None and connection.socket is not None:
+        connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _store(association: Association, item: _Item, report: Report) -> bool:
+    """Send one item and note how it ended; False where no answer came."""
     try:
         status = association.send_c_store(item.part10)
-    except (ValueError, AttributeError, RuntimeError, OSError) as reason:
+    except (ValueError, AttributeError, OSError) as reason:
         report.fail(item.path, reason)
-        return
+        return True
+    except RuntimeError:  # the association ended before the item went out
+        return False
     code = status.get("Status")
     if code is None:
-        report.fail(item.path, "the peer gave no answer")
-    elif code == 0x0000 or code & 0xF000 == 0xB000:  # success, or a warning: stored all the same (PS3.4 section B.2.3)
+        return False
+    if code == 0x0000 or code & 0xF000 == 0xB000:  # success, or a warning: stored all the same (PS3.4 section B.2.3)
         report.sent += 1
     else:
         report.fail(item.path, f"status 0x{code:04X} {status.get('ErrorComment', '')}".strip())
+    return True

@@ -1,4 +1,4 @@
-"""A small center for these tests: real bytes in real files, an index of plain lists that every actor sees, and granian or a test client."""
+"""A small center for these tests: real bytes in real files, an index of plain lists."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from panorad.data.imaging.part10 import split
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
+from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Receipt, Stored
 from panorad.model.query import Level, Page, Query
 
@@ -58,6 +59,7 @@ class Center:
     instances: list[Stored] = field(default_factory=list)
     retrievals: list[tuple[str, str, int, int]] = field(default_factory=list)
     queries: list[Query] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     storage: PanoradError | None = None
     asked: dict[str, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -69,7 +71,9 @@ class Center:
     # -- transactions and actors
     @contextmanager
     def begin(self, actor: Actor) -> Iterator[Transaction]:
-        yield Transaction(actor, None)
+        tx = Transaction(actor, None)
+        yield tx
+        self.events += tx.events
 
     def actor(self, request: Request) -> Actor:
         if request.headers.get("x-nobody"):
@@ -90,7 +94,10 @@ class Center:
         found = [
             one
             for one in self._seen(tx)
-            if all(w in (None, h) for w, h in zip(wanted, (one.header.study_uid, one.header.series_uid, one.header.sop_uid), strict=True))
+            if all(
+                w in (None, h)
+                for w, h in zip(wanted, (one.header.study_uid, one.header.series_uid, one.header.sop_uid), strict=True)
+            )
         ]
         return sorted(found, key=lambda one: (one.header.series_uid, one.header.number or 0, one.header.sop_uid))
 

@@ -15,25 +15,13 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from panorad.access.dimse import CalledUnknown, Destination, NodeUnknown, Services
-from panorad.kit.errors import Kind, PanoradError
+from panorad.data.imaging.intake import Refused
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
 from panorad.model.instance import Header, Place, Stored
 from panorad.model.query import Level, Page, Query
 
 UNIQUE = {Level.PATIENT: "00100020", Level.STUDY: "0020000D", Level.SERIES: "0020000E", Level.INSTANCE: "00080018"}
-
-
-class Refused(PanoradError):
-    """The data set was not taken"""
-
-    kind = Kind.INVALID
-
-
-class Mismatch(PanoradError):
-    """The data set is not the one that was announced"""
-
-    kind = Kind.CONFLICT
 
 
 class FileIncoming:
@@ -57,12 +45,16 @@ class FileIncoming:
         try:
             dataset = pydicom.dcmread(self.path, stop_before_pixels=True)
             header = Header(
-                dataset.StudyInstanceUID, dataset.SeriesInstanceUID, dataset.SOPInstanceUID, dataset.SOPClassUID, self.transfer_syntax
+                dataset.StudyInstanceUID,
+                dataset.SeriesInstanceUID,
+                dataset.SOPInstanceUID,
+                dataset.SOPClassUID,
+                self.transfer_syntax,
             )
         except Exception as error:
-            raise Refused(f"unreadable: {type(error).__name__}") from None
+            raise Refused("data-set-invalid", f"unreadable: {type(error).__name__}") from None
         if header.sop_uid != self.sop_uid:
-            raise Mismatch("SOP Instance UID differs from the command's")
+            raise Refused("uid-mismatch", "SOP Instance UID differs from the command's")
         place = Place(self.path.name, 0, self.path.stat().st_size, self.data_at)
         with self.archive.lock:
             self.archive.instances.append(Stored(len(self.archive.instances), header, place, b"", 1))
@@ -139,14 +131,18 @@ class Archive:
         unique = UNIQUE[query.level]
         found = {}
         for row in self.rows:
-            if all(any(_fits(value, wanted) for value in _at(row, match.path) for wanted in match.values) for match in query.matches):
+            if all(
+                any(_fits(value, wanted) for value in _at(row, match.path) for wanted in match.values) for match in query.matches
+            ):
                 found.setdefault(_at(row, (unique,))[0], row)
         rows = list(found.values())
         return Page(tuple(rows[query.offset : query.offset + query.limit]), len(rows))
 
     def stored(self, tx: Transaction, study: str, series: str | None = None, sop: str | None = None) -> list[Stored]:
         wanted = (study, series, sop)
-        headers = [(stored, (stored.header.study_uid, stored.header.series_uid, stored.header.sop_uid)) for stored in self.instances]
+        headers = [
+            (stored, (stored.header.study_uid, stored.header.series_uid, stored.header.sop_uid)) for stored in self.instances
+        ]
         return [stored for stored, uids in headers if all(w in (None, uid) for w, uid in zip(wanted, uids, strict=True))]
 
     @contextmanager
@@ -163,14 +159,21 @@ class Archive:
 
     def services(self) -> Services:
         return Services(
-            self.admit, self.open_intake, self.begin, self.find, self.stored, self.view, lambda tx, ae: self.destinations.get(ae), transcode
+            self.admit,
+            self.open_intake,
+            self.begin,
+            self.find,
+            self.stored,
+            self.view,
+            lambda tx, ae: self.destinations.get(ae),
+            transcode,
         )
 
 
 def transcode(part10: Any, target: str) -> bytes:
     dataset = pydicom.dcmread(io.BytesIO(bytes(part10)))
     if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        dataset.decompress()
+        dataset.decompress(generate_instance_uid=False)
     implicit = target == "1.2.840.10008.1.2"
     dataset.file_meta.TransferSyntaxUID = target
     out = io.BytesIO()

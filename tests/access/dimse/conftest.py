@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from panorad.access.dimse import Limits, Server, listen
+from panorad.access.dimse import Limits, Server
 
 from .archive import Archive
 
@@ -42,7 +43,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Center]]:
         folder = tmp_path / f"archive{len(running)}"
         folder.mkdir()
         archive = Archive(folder)
-        listener = listen("127.0.0.1", 0)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         server = Server(listener, archive.services(), replace(Limits(idle_seconds=20), **limits))
         thread = threading.Thread(target=server.run, kwargs={"grace": 3})
         thread.start()
@@ -70,9 +71,9 @@ def dcmtk() -> Callable[..., subprocess.CompletedProcess[str]]:
             pytest.fail("DCMTK is missing")
         pytest.skip("DCMTK is not installed")
 
-    def run(program: str, *arguments: Any) -> subprocess.CompletedProcess[str]:
+    def run(program: str, *arguments: Any, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "TCP_NODELAY": "1"}
         command = [program, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, env=environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, env=environment, cwd=cwd)
 
     return run

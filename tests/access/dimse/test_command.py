@@ -1,5 +1,6 @@
 """Command sets against pynetdicom's messages, and against arbitrary bytes."""
 
+import struct
 from io import BytesIO
 
 import pytest
@@ -49,12 +50,10 @@ def test_the_cheap_store_response_is_the_ordinary_one_and_pynetdicom_s() -> None
     message = C_STORE_RSP()
     message.primitive_to_message(primitive)
     theirs = encode_data_set(message.command_set, True, True)
-    request = Command.decode(
-        encode({Field.AFFECTED_SOP_CLASS: CT, Field.COMMAND_FIELD: 1, Field.MESSAGE_ID: 7, Field.AFFECTED_SOP_INSTANCE: "1.2.345"})
-    )
+    request = Command.decode(encode({0x0002: CT, Field.COMMAND_FIELD: 1, Field.MESSAGE_ID: 7, 0x1000: "1.2.345"}))
     cheap = stored(request.values[Field.AFFECTED_SOP_CLASS], request.values[Field.AFFECTED_SOP_INSTANCE], 7, 3)
     assert cheap[12:] == response(request, 0) == theirs
-    assert cheap[:12] == bytes((4, 0)) + (len(cheap) - 6).to_bytes(4, "big") + (len(cheap) - 10).to_bytes(4, "big") + bytes((3, 3))
+    assert cheap[:12] == struct.pack(">BBIIBB", 4, 0, len(cheap) - 6, len(cheap) - 10, 3, 3)
 
 
 def test_an_error_comment_fits_its_value_representation() -> None:
@@ -67,10 +66,9 @@ def test_an_error_comment_fits_its_value_representation() -> None:
 def test_arbitrary_bytes_are_read_or_called_invalid(data: bytes) -> None:
     try:
         command = Command.decode(data)
-    except InvalidCommand as error:
-        assert str(error)
-    else:
-        assert 0 <= command.operation <= 0xFFFF
+    except InvalidCommand:
+        return
+    assert 0 <= command.operation <= 0xFFFF
 
 
 def test_a_group_length_that_lies_is_not_believed() -> None:

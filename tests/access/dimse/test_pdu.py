@@ -1,9 +1,10 @@
 """The association PDUs against pynetdicom's codec, both ways, and against arbitrary bytes."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pynetdicom import pdu as theirs
 from pynetdicom.pdu_primitives import SCP_SCU_RoleSelectionNegotiation, SOPClassExtendedNegotiation, UserIdentityNegotiation
@@ -42,6 +43,7 @@ results = st.lists(st.tuples(st.integers(0, 4), uids), min_size=1, max_size=4).m
 )
 
 
+@settings(max_examples=40)
 @given(st.builds(AssociateRequest, titles, titles, proposals, users))
 def test_request_round_trip_and_pynetdicom_agrees(pdu: AssociateRequest) -> None:
     raw = pdu.encode()
@@ -55,6 +57,7 @@ def test_request_round_trip_and_pynetdicom_agrees(pdu: AssociateRequest) -> None
     assert peer.user_information.maximum_length == pdu.user.maximum_length
 
 
+@settings(max_examples=40)
 @given(st.builds(AssociateAccept, titles, titles, results, users))
 def test_accept_round_trip_and_pynetdicom_agrees(pdu: AssociateAccept) -> None:
     raw = pdu.encode()
@@ -62,8 +65,10 @@ def test_accept_round_trip_and_pynetdicom_agrees(pdu: AssociateAccept) -> None:
     peer = theirs.A_ASSOCIATE_AC()
     peer.decode(raw)
     assert peer.encode() == raw
-    found = [(item.context_id, item.result, item.transfer_syntax_sub_item[0].transfer_syntax_name) for item in peer.presentation_context]
-    assert found == [(context.id, context.result, context.transfer_syntax) for context in pdu.contexts]
+    items = [(item, item.transfer_syntax_sub_item[0].transfer_syntax_name) for item in peer.presentation_context]
+    assert [(item.context_id, item.result, syntax) for item, syntax in items] == [
+        (context.id, context.result, context.transfer_syntax) for context in pdu.contexts
+    ]
 
 
 def test_everything_a_requestor_may_say_is_read() -> None:
@@ -105,10 +110,8 @@ def test_short_pdus_are_read_back() -> None:
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_are_read_or_called_invalid(data: bytes) -> None:
     for codec in (AssociateRequest, AssociateAccept, AssociateReject, Abort):
-        try:
-            codec.decode(data)
-        except InvalidPdu as error:
-            assert str(error)
+        with suppress(InvalidPdu):
+            assert isinstance(codec.decode(data), codec)
 
 
 @given(st.data())
@@ -117,10 +120,8 @@ def test_damaged_requests_are_read_or_called_invalid(data: st.DataObject) -> Non
     for _ in range(data.draw(st.integers(1, 4))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(raw)))
-    try:
-        AssociateRequest.decode(bytes(raw[:cut]))
-    except InvalidPdu as error:
-        assert str(error)
+    with suppress(InvalidPdu):
+        assert AssociateRequest.decode(bytes(raw[:cut])).contexts is not None
 
 
 @pytest.mark.parametrize("context_id", [0, 2])

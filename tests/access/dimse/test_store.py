@@ -115,7 +115,9 @@ def test_fragments_of_any_cut(center: Center) -> None:
 
 def test_the_first_transfer_syntax_of_the_requestor_is_taken_and_the_window_is_one(center: Center) -> None:
     with Peer(center.port) as peer:
-        accept = peer.associate(request([(CT, ["1.2.840.10008.1.2.4.201", EXPLICIT]), ("1.9.9", [IMPLICIT])], items=[window(8, 8)]))
+        accept = peer.associate(
+            request([(CT, ["1.2.840.10008.1.2.4.201", EXPLICIT]), ("1.9.9", [IMPLICIT])], items=[window(8, 8)])
+        )
         taken = [(context.result, context.transfer_syntax) for context in accept.presentation_context]
         assert taken == [(0, "1.2.840.10008.1.2.4.201"), (0, IMPLICIT)]
         assert accept.user_information.maximum_length == 131072
@@ -197,7 +199,10 @@ def test_unknown_operations_and_late_cancels(center: Center) -> None:
 @pytest.mark.peers
 @pytest.mark.parametrize(
     "arguments, reason",
-    [(("-aec", "NOBODY"), "Called AE Title Not Recognized"), (("-aec", "PANORAD", "-aet", "STRANGER"), "Calling AE Title Not Recognized")],
+    [
+        (("-aec", "NOBODY"), "Called AE Title Not Recognized"),
+        (("-aec", "PANORAD", "-aet", "STRANGER"), "Calling AE Title Not Recognized"),
+    ],
 )
 def test_who_is_not_known_is_rejected_and_recorded(center: Center, dcmtk: Dcmtk, arguments: tuple[str, ...], reason: str) -> None:
     done = dcmtk("echoscu", *arguments, "127.0.0.1", center.port)

@@ -1,4 +1,4 @@
-"""In-memory twins of what the pages stand on: a region with three institutions, some accounts, and as many studies as a test asks for."""
+"""In-memory twins of what the pages stand on: a region of three institutions, an account, and as many studies as asked for."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ INSTITUTIONS = (
 
 @dataclass
 class GateTwin:
-    accounts: dict[str, tuple[Account, str]] = field(default_factory=lambda: {"wanglei": (Account(1, "wanglei", "Wang Lei", 1, True), PASSWORD)})
+    accounts: dict[str, tuple[Account, str]] = field(
+        default_factory=lambda: {"wanglei": (Account(1, "wanglei", "Wang Lei", 1, True), PASSWORD)}
+    )
     sessions: dict[str, Actor] = field(default_factory=dict)
     welcome: str = ""
 
@@ -80,7 +82,9 @@ class GateTwin:
         if account is None or password != right:
             raise Refused
         token = f"token-{len(self.sessions)}-{login}"
-        self.sessions[token] = Actor("person", account.login, account.institution, (1, 2, 3), account=account.id, administrator=account.administrator)
+        self.sessions[token] = Actor(
+            "person", account.login, account.institution, (1, 2, 3), account=account.id, administrator=account.administrator
+        )
         return account, token
 
     def session(self, tx: Transaction, token: str) -> Actor | None:
@@ -113,10 +117,27 @@ class GateTwin:
 
 
 NAMES = (
-    ("ZHANG^San=张^三", "F"), ("LI^Si=李^四", "M"), ("WANG^Wu=王^五", "M"), ("DOE^Anna", "F"), ("ZHAO^Liu=赵^六", "M"), ("SUN^Qi=孙^七", "F"),
-    ("DOE^Peter", "M"), ("ZHOU^Ba=周^八", "F"), ("WU^Jiu=吴^九", "M"), ("ZHENG^Shi=郑^十", "F"), ("DOE^Maria", "F"), ("FENG^Yi=冯^一", "M"),
-)  # fmt: skip
-EXAMS = (("CT", "CT 胸部平扫", 3), ("CT", "CT head", 2), ("DX", "Chest PA", 1), ("MR", "MR 膝关节", 6), ("US", "Thyroid", 1), ("MG", "乳腺筛查", 4))
+    ("ZHANG^San=张^三", "F"),
+    ("LI^Si=李^四", "M"),
+    ("WANG^Wu=王^五", "M"),
+    ("DOE^Anna", "F"),
+    ("ZHAO^Liu=赵^六", "M"),
+    ("SUN^Qi=孙^七", "F"),
+    ("DOE^Peter", "M"),
+    ("ZHOU^Ba=周^八", "F"),
+    ("WU^Jiu=吴^九", "M"),
+    ("ZHENG^Shi=郑^十", "F"),
+    ("DOE^Maria", "F"),
+    ("FENG^Yi=冯^一", "M"),
+)
+EXAMS = (
+    ("CT", "CT 胸部平扫", 3),
+    ("CT", "CT head", 2),
+    ("DX", "Chest PA", 1),
+    ("MR", "MR 膝关节", 6),
+    ("US", "Thyroid", 1),
+    ("MG", "乳腺筛查", 4),
+)
 
 
 @dataclass
@@ -151,22 +172,39 @@ class ImagingTwin:
         found = [row for row in self.rows if fits(row)]
         found.sort(key=lambda row: getattr(row, key.get(column, column)), reverse=wanted.order.startswith("-"))
         by = {
-            "modality": [Facet(one, one, sum(one in row.modalities for row in self.rows if fits(row, "modality"))) for one in ("CT", "DX", "MR", "US", "MG")],
+            "modality": [
+                Facet(one, one, sum(one in row.modalities for row in self.rows if fits(row, "modality")))
+                for one in ("CT", "DX", "MR", "US", "MG")
+            ],
             "institution": [
-                Facet(one.code, self._name(one, wanted.language), sum(row.institution_code == one.code for row in self.rows if fits(row, "institution")))
+                Facet(
+                    one.code,
+                    self._name(one, wanted.language),
+                    sum(row.institution_code == one.code for row in self.rows if fits(row, "institution")),
+                )
                 for one in INSTITUTIONS
             ],
-            "date": [Facet(one, one, sum(row.study_date >= first.strftime("%Y%m%d") for row in self.rows if fits(row, "date"))) for one, first in oldest.items()],
+            "date": [
+                Facet(one, one, sum(row.study_date >= first.strftime("%Y%m%d") for row in self.rows if fits(row, "date")))
+                for one, first in oldest.items()
+            ],
         }
         page = [self._in(row, wanted.language) for row in found[wanted.offset : wanted.offset + wanted.limit]]
-        return StudyPage(tuple(page), len(found), True, {name: tuple(one for one in values if one.count) for name, values in by.items()})
+        return StudyPage(
+            tuple(page),
+            len(found),
+            True,
+            {name: tuple(one for one in values if one.count or name == "date") for name, values in by.items()},
+        )
 
     @staticmethod
     def _name(one: Institution, language: str) -> str:
         return one.name_zh if language == "zh-CN" else one.name
 
     def _in(self, row: StudyRow, language: str) -> StudyRow:
-        return replace(row, institution_name=next(self._name(one, language) for one in INSTITUTIONS if one.code == row.institution_code))
+        return replace(
+            row, institution_name=next(self._name(one, language) for one in INSTITUTIONS if one.code == row.institution_code)
+        )
 
     def study(self, tx: Transaction, uid: str, language: str = "en") -> StudyDetail | None:
         row = next((row for row in self.rows if row.study_uid == uid), None)
@@ -174,18 +212,25 @@ class ImagingTwin:
             return None
         size, modality = max(1, row.instances // row.series), row.modalities[0]
         series = tuple(
-            SeriesRow(f"{uid}.{number}", number, modality, f"{modality} series {number}", "CHEST", size, number > 1, f"{uid}.{number}.1")
+            SeriesRow(
+                f"{uid}.{number}", number, modality, f"{modality} series {number}", "CHEST", size, number > 1, f"{uid}.{number}.1"
+            )
             for number in range(1, row.series + 1)
         )
         return StudyDetail(self._in(row, language), series)
 
-    def instances(self, tx: Transaction, study_uid: str, series_uid: str, limit: int, offset: int) -> tuple[Sequence[InstanceRow], int]:
+    def instances(
+        self, tx: Transaction, study_uid: str, series_uid: str, limit: int, offset: int
+    ) -> tuple[Sequence[InstanceRow], int]:
         detail = self.study(tx, study_uid)
         assert detail is not None
         total = next(one.instances for one in detail.series if one.series_uid == series_uid)
         numbers = range(offset + 1, min(total, offset + limit) + 1)
         return [
-            InstanceRow(f"{series_uid}.{number}", "1.2.840.10008.5.1.4.1.1.2", number, "1.2.840.10008.1.2.1", 512, 512, 1, 525_312) for number in numbers
+            InstanceRow(
+                f"{series_uid}.{number}", "1.2.840.10008.5.1.4.1.1.2", number, "1.2.840.10008.1.2.1", 512, 512, 1, 525_312
+            )
+            for number in numbers
         ], total
 
     def metadata(self, tx: Transaction, study_uid: str, series_uid: str, sop_uid: str) -> Mapping[str, Any] | None:
@@ -195,7 +240,13 @@ class ImagingTwin:
             "00080016": {"vr": "UI", "Value": ["1.2.840.10008.5.1.4.1.1.2"]},
             "00080018": {"vr": "UI", "Value": [sop_uid]},
             "00080060": {"vr": "CS", "Value": ["CT"]},
-            "00081140": {"vr": "SQ", "Value": [{"00081155": {"vr": "UI", "Value": [f"{sop_uid}.9"]}}, {"00081155": {"vr": "UI", "Value": [f"{sop_uid}.8"]}}]},
+            "00081140": {
+                "vr": "SQ",
+                "Value": [
+                    {"00081155": {"vr": "UI", "Value": [f"{sop_uid}.9"]}},
+                    {"00081155": {"vr": "UI", "Value": [f"{sop_uid}.8"]}},
+                ],
+            },
             "00090010": {"vr": "LO", "Value": ["ACME 1.0"]},
             "00091001": {"vr": "OB", "InlineBinary": "AAAAAAAA"},
             "00100010": {"vr": "PN", "Value": [{"Alphabetic": "ZHANG^San", "Ideographic": "张^三"}]},
@@ -205,14 +256,20 @@ class ImagingTwin:
         }
 
     def quarantined(self, tx: Transaction, limit: int, offset: int, text: str = "") -> tuple[Sequence[QuarantineRow], int]:
-        found = [row for row in self.aside if text.lower() in f"{row.source} {row.reason} {row.sop_uid} {row.institution_code}".lower()]
+        found = [
+            row for row in self.aside if text.lower() in f"{row.source} {row.reason} {row.sop_uid} {row.institution_code}".lower()
+        ]
         return found[offset : offset + limit], len(found)
 
     def quarantined_file(self, tx: Transaction, row_id: int) -> Path | None:
         return self.original if any(row.id == row_id for row in self.aside) else None
 
     def conflicts(self, tx: Transaction, limit: int, offset: int, text: str = "") -> tuple[Sequence[ConflictRow], int]:
-        found = [row for row in self.twice if text.lower() in f"{row.reason} {row.sop_uid} {row.study_uid} {row.institution_code}".lower()]
+        found = [
+            row
+            for row in self.twice
+            if text.lower() in f"{row.reason} {row.sop_uid} {row.study_uid} {row.institution_code}".lower()
+        ]
         return found[offset : offset + limit], len(found)
 
 
@@ -220,8 +277,18 @@ class ProcessTwin:
     def about(self, tx: Transaction, study_uid: str, limit: int) -> Sequence[EventRow]:
         return [
             EventRow(NOW, "instances.retrieved", "wanglei", "person", "CENTER", "success", {"instances": 275}),
-            EventRow(NOW - timedelta(minutes=9), "access.refused", "guest", "person", "COUNTY", "refused", {"reason": "no grant"}),
-            EventRow(NOW - timedelta(minutes=20), "instances.received", "YL_CT1", "node", "YUNLING", "success", {"instances": 275, "bytes": 144_460_800}),
+            EventRow(
+                NOW - timedelta(minutes=9), "access.refused", "guest", "person", "COUNTY", "refused", {"reason": "no grant"}
+            ),
+            EventRow(
+                NOW - timedelta(minutes=20),
+                "instances.received",
+                "YL_CT1",
+                "node",
+                "YUNLING",
+                "success",
+                {"instances": 275, "bytes": 144_460_800},
+            ),
             EventRow(NOW - timedelta(minutes=21), "study.stored", "YL_CT1", "node", "YUNLING", "success", {}),
         ][:limit]
 
@@ -232,7 +299,10 @@ def begin(actor: Party) -> Iterator[Transaction]:
     yield Transaction(actor, None)
 
 
-def study_rows(count: int, today: date = NOW.date()) -> list[StudyRow]:
+TODAY = NOW.date()
+
+
+def study_rows(count: int, today: date = TODAY) -> list[StudyRow]:
     """Plausible studies, newest first; the same for the same count."""
     chance = random.Random(count)
     rows = []
@@ -243,14 +313,26 @@ def study_rows(count: int, today: date = NOW.date()) -> list[StudyRow]:
         images = series if modality in ("DX", "MG") else series * chance.randrange(20, 140)
         rows.append(
             StudyRow(
-                study_uid=f"1.2.826.0.1.3680043.8.498.{1000 + number}", institution_code=institution.code, institution_name=institution.name,
-                patient_name=name, patient_id=f"{institution.code[0]}{20260000 + number}", issuer=institution.code,
-                birth_date=f"{1942 + chance.randrange(80)}0{chance.randrange(1, 9)}15", sex=sex, study_date=day.strftime("%Y%m%d"),
-                study_time=f"{chance.randrange(7, 19):02}{chance.randrange(60):02}12", accession=f"A{600000 + number}", description=description,
-                modalities=(modality, "SR") if number % 9 == 4 else (modality,), series=series, instances=images,
-                first_received=received - timedelta(minutes=4), last_received=received, conflicts=int(number == 2),
+                study_uid=f"1.2.826.0.1.3680043.8.498.{1000 + number}",
+                institution_code=institution.code,
+                institution_name=institution.name,
+                patient_name=name,
+                patient_id=f"{institution.code[0]}{20260000 + number}",
+                issuer=institution.code,
+                birth_date=f"{1942 + chance.randrange(80)}0{chance.randrange(1, 9)}15",
+                sex=sex,
+                study_date=day.strftime("%Y%m%d"),
+                study_time=f"{chance.randrange(7, 19):02}{chance.randrange(60):02}12",
+                accession=f"A{600000 + number}",
+                description=description,
+                modalities=(modality, "SR") if number % 9 == 4 else (modality,),
+                series=series,
+                instances=images,
+                first_received=received - timedelta(minutes=4),
+                last_received=received,
+                conflicts=int(number == 2),
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -262,16 +344,33 @@ def aside_rows(count: int) -> list[QuarantineRow]:
         ("uid-mismatch", "the command names SOP Instance 1.2.3.4, the data set 1.2.3.5"),
     )
     return [
-        QuarantineRow(number, NOW - timedelta(hours=number), INSTITUTIONS[number % 3].code, f"dimse YL_CT{number % 2 + 1}@10.20.{number % 9}.31",
-                      f"1.2.826.0.1.3680043.8.498.77.{number}" if number % 3 else "", *reasons[number % 3], 131_072 + 977 * number, f"X/{number}.dcm")
+        QuarantineRow(
+            id=number,
+            at=NOW - timedelta(hours=number),
+            institution_code=INSTITUTIONS[number % 3].code,
+            source=f"dimse YL_CT{number % 2 + 1}@10.20.{number % 9}.31",
+            sop_uid=f"1.2.826.0.1.3680043.8.498.77.{number}" if number % 3 else "",
+            kind=reasons[number % 3][0],
+            reason=reasons[number % 3][1],
+            bytes=131_072 + 977 * number,
+            key=f"X/{number}.dcm",
+        )
         for number in range(1, count + 1)
-    ]  # fmt: skip
+    ]
 
 
 def twice_rows(count: int, study_uid: str) -> list[ConflictRow]:
     """Instances that came twice with other content."""
     return [
-        ConflictRow(number, NOW - timedelta(hours=number), "COUNTY", f"{study_uid}.1.{number}", study_uid, "version 2", "the pixel data differ")
+        ConflictRow(
+            number,
+            NOW - timedelta(hours=number),
+            "COUNTY",
+            f"{study_uid}.1.{number}",
+            study_uid,
+            "version 2",
+            "the pixel data differ",
+        )
         for number in range(1, count + 1)
     ]
 
@@ -290,10 +389,15 @@ def region(studies_count: int = 120, open_center: bool = False, viewer_folder: P
     """The shell and its slices on twins, wired as the center wires them."""
     slices = (studies.slice, viewer.slice, intake.slice)
     rows = study_rows(studies_count, **more)
-    gate, imaging = GateTwin(), ImagingTwin(rows, aside=aside_rows(7), twice=twice_rows(3, rows[2].study_uid if len(rows) > 2 else "1.2.3"))
+    gate, imaging = (
+        GateTwin(),
+        ImagingTwin(rows, aside=aside_rows(7), twice=twice_rows(3, rows[2].study_uid if len(rows) > 2 else "1.2.3")),
+    )
     shell = Shell({one.name: one.root for one in slices}, [entry for one in slices for entry in one.nav], "Asia/Shanghai")
     anyone = Actor("person", "anyone", 1, None, "CENTER", administrator=True) if open_center else None
-    deps = WebDeps(begin, gate, imaging, ProcessTwin(), shell, WebSettings(time_zone="Asia/Shanghai", viewer=viewer_folder), anyone)
+    deps = WebDeps(
+        begin, gate, imaging, ProcessTwin(), shell, WebSettings(time_zone="Asia/Shanghai", viewer=viewer_folder), anyone
+    )
     app = FastAPI(openapi_url=None)
     mount(app, deps, shell)
     for one in slices:

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 
 from panorad.data.imaging import header, part10
+from panorad.data.imaging.describe import describe
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
 from panorad.kit.errors import Kind
 
@@ -21,7 +22,18 @@ IMPLICIT, EXPLICIT, BIG, DEFLATED, JPEG = (
     "1.2.840.10008.1.2.1.99",
     "1.2.840.10008.1.2.4.70",
 )
-BUNDLED = "CT_small MR_small MR_small_implicit MR_small_bigendian MR_small_RLE SC_rgb_rle_2frame liver_1frame rtplan test-SR rtdose".split()
+BUNDLED = [
+    "CT_small",
+    "MR_small",
+    "MR_small_implicit",
+    "MR_small_bigendian",
+    "MR_small_RLE",
+    "SC_rgb_rle_2frame",
+    "liver_1frame",
+    "rtplan",
+    "test-SR",
+    "rtdose",
+]
 
 
 def image(**changes: object) -> Dataset:
@@ -140,7 +152,7 @@ def test_a_data_set_without_pixels_is_whole_when_it_is_said_to_be():
 
 @pytest.mark.parametrize("tag", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"])
 def test_an_identifying_uid_must_be_there(tag):
-    with pytest.raises(DatasetInvalid, match="UID .* is missing"):
+    with pytest.raises(DatasetInvalid, match=r"UID .* is missing"):
         scan(encode(image(**{tag: None})), EXPLICIT)
 
 
@@ -261,6 +273,7 @@ def test_a_deflated_data_set():
 
 def test_a_decompression_bomb_is_inflated_no_further_than_its_header(monkeypatch):
     packed = deflate(encode(image(PixelData=None)) + bytes.fromhex("e07f1000 4f57 0000 ffffff7f") + bytes(64 << 20))
+    assert scan(packed[:1000], DEFLATED, complete=False).sop_uid == "1.2.3"
     taken = 0
 
     def counting(data, limit):
@@ -273,6 +286,7 @@ def test_a_decompression_bomb_is_inflated_no_further_than_its_header(monkeypatch
     monkeypatch.setattr(header, "_inflated", counting)
     scanned = scan(packed, DEFLATED)
     assert scanned.sop_uid == "1.2.3"
-    assert taken <= 2 << 20
+    assert describe(packed, DEFLATED).study["0020000D"]["Value"] == ["1.2"]
+    assert taken <= 4 << 20
     with pytest.raises(DatasetInvalid, match="grows beyond 32 MiB"):
         header.inflate(packed, 32 << 20)

@@ -24,13 +24,13 @@ def test_our_file_meta_is_read_back_by_us():
         len(META),
         EXPLICIT,
         {
-            "FileMetaInformationVersion": "0001",
-            "MediaStorageSOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
-            "MediaStorageSOPInstanceUID": "1.2.3",
-            "TransferSyntaxUID": EXPLICIT,
-            "ImplementationClassUID": part10.IMPLEMENTATION_CLASS_UID,
-            "ImplementationVersionName": "PANORAD_01",
-            "SourceApplicationEntityTitle": "SCANNER",
+            "00020001": "0001",
+            "00020002": "1.2.840.10008.5.1.4.1.1.2",
+            "00020003": "1.2.3",
+            "00020010": EXPLICIT,
+            "00020012": part10.IMPLEMENTATION_CLASS_UID,
+            "00020013": "PANORAD_01",
+            "00020016": "SCANNER",
         },
     )
 

@@ -17,7 +17,8 @@ HEAD = 64 << 10
 class Arrivals:
     """Hands the instances of one request to its intake, one after the other, and notes what becomes of them.
 
-    An instance that is refused does not stop the next ones. Storage that is full or lost, or an index out of reach, does: then `write`, `begin` and `end` raise.
+    An instance that is refused does not stop the next ones. Storage that is full or lost, or an index out
+    of reach, does: then `write`, `begin` and `end` raise.
     """
 
     def __init__(self, intake: Intake, ledger: Ledger, study: str, most: int) -> None:

@@ -1,9 +1,9 @@
 """gzip documents that can be joined without inflating them (RFC 1951 sections 2 and 3.2, RFC 1952).
 
-A list of JSON objects is kept as one valid gzip file whose inner deflate blocks end on a byte boundary, with the length and checksum
-of the inside in the header's extra field. Joining such lists then means writing a new header, the inner blocks as they are, a comma
-between them, and a trailer whose checksum is computed from the pieces' checksums. The result is a single gzip member, which every
-reader takes; browsers drop what follows the first member of several.
+A list of JSON objects is kept as one valid gzip file whose inner deflate blocks end on a byte boundary, with the length and the
+checksum of the inside in the header's extra field. Joining such lists is then writing a new header, the inner blocks as they are,
+a comma between them, and a trailer whose checksum is computed from the pieces' checksums. The result is a single gzip member, as
+every reader takes it; browsers drop what follows the first member of several.
 """
 
 from __future__ import annotations

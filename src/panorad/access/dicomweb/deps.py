@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ class Imaging(Protocol):
     def stored(self, tx: Transaction, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None) -> list[Stored]:
         """The instances of a study, series or SOP Instance UID in order; empty when there are none."""
 
-    def series_versions(self, tx: Transaction, study_uid: str) -> list[SeriesVersion]:
+    def series_versions(self, tx: Transaction, study_uid: str) -> Sequence[SeriesVersion]:
         """The series of a study with their versions."""
 
 
@@ -120,7 +120,8 @@ Retrieved = Callable[[Actor, str, str, int, int], None]
 class DicomWebDeps:
     """Everything the DICOMweb routes stand on.
 
-    `begin` opens a transaction for an actor; `actor` tells who asks and raises a FORBIDDEN error when nobody is signed in.
+    `begin` opens a transaction for an actor; nothing is written in it but events of searches, so its commit may be a relaxed one.
+    `actor` tells who asks, and raises a FORBIDDEN error when nobody is signed in.
     `cache_dir` is a folder for derived files that may be deleted at any time.
     """
 

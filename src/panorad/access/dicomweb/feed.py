@@ -48,6 +48,9 @@ class Feed:
                     batch, size = [], 0
         except ClientDisconnect:
             self._gone = True
+        except BaseException:
+            self._gone = True
+            raise
         finally:
             self._queue.put(batch)
             self._queue.put(None)

@@ -19,6 +19,10 @@ OCTETS = "application/octet-stream"
 ZIP = "application/zip"
 RELATED = "multipart/related"
 
+ACCEPT_LENGTH = 4096
+"""The longest Accept header that is read, in characters."""
+
+_UID = re.compile(r"[0-9.]{1,64}")
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"?|[,;]|[^",;]+')
 
 
@@ -62,6 +66,8 @@ def parse_accept(text: str) -> tuple[MediaRange, ...]:
 
     Elements that are not media ranges are passed over. Raises MalformedAccept when the text holds none at all.
     """
+    if len(text) > ACCEPT_LENGTH:
+        raise MalformedAccept(f"more than {ACCEPT_LENGTH} characters")
     ranges = []
     for element in _split(text, ","):
         name, parameters = parse_parameters(element)
@@ -104,7 +110,7 @@ def wanted(
 
 def content_type(media_type: str, syntax: str = "") -> str:
     """A part's or body's Content-Type, with the transfer syntax where there is one (PS3.18 section 8.7.3.5.2)."""
-    return f"{media_type}; transfer-syntax={syntax}" if syntax else media_type
+    return f"{media_type}; transfer-syntax={syntax}" if _UID.fullmatch(syntax) else media_type
 
 
 def related(media_type: str, boundary: str) -> str:

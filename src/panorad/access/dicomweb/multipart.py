@@ -1,4 +1,4 @@
-"""multipart/related as a stream: a parser that takes any chunking, and a writer (RFC 2046 section 5.1, PS3.18 section 8.6.1.2)."""
+"""multipart/related as a stream: a parser for any chunking, and a writer (RFC 2046 section 5.1, PS3.18 section 8.6.1.2)."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,8 @@ from panorad.access.dicomweb.media import accept_of
 from panorad.access.dicomweb.metadata import json_response, wants_xml, xml_response
 from panorad.access.dicomweb.search import parse
 from panorad.access.dicomweb.target import base_url, url_of
-from panorad.model.query import Level
+from panorad.model.event import Event
+from panorad.model.query import Level, Query
 
 STUDY_UID, SERIES_UID, SOP_UID, RETRIEVE_URL = "0020000D", "0020000E", "00080018", "00081190"
 WITHIN: Mapping[str, str] = {"study": STUDY_UID, "series": SERIES_UID}
@@ -25,6 +27,8 @@ UIDS: Mapping[Level, tuple[str, ...]] = {
 }
 MORE = "The number of results exceeded the maximum supported by the server. Additional results can be requested."
 """The words of PS3.18 section 10.6.3 for an answer that holds only the first results."""
+
+_UNPRINTABLE = re.compile(r"[^ -~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Find:
         asked = parse(request.query_params.multi_items(), level, within, self.deps.limits)
         with self.deps.begin(actor) as tx:
             page = self.deps.imaging.find(tx, asked.query)
+            tx.emit(Event("query", detail=_told(asked.query, len(page.rows))))
         base = base_url(request)
         rows = [retrievable(row, level, base) for row in page.rows]
         warnings = [*asked.warnings, *page.warnings]
@@ -64,6 +69,12 @@ class Find:
         return xml_response(rows, headers) if xml else json_response(request, rows, headers)
 
 
+def _told(query: Query, matches: int) -> dict[str, Any]:
+    """What the event of a search keeps of it: its keys and how much was found, no values."""
+    keys = [".".join(match.path) for match in query.matches]
+    return {"protocol": "QIDO-RS", "level": query.level.name, "keys": keys, "matches": matches, "status": "200"}
+
+
 def retrievable(row: Mapping[str, Any], level: Level, base: str) -> Mapping[str, Any]:
     """A result with its Retrieve URL, in the order of tags that the DICOM JSON Model asks for."""
     uids = [(row.get(tag, {}).get("Value") or [""])[0] for tag in UIDS[level]]
@@ -75,5 +86,5 @@ def retrievable(row: Mapping[str, Any], level: Level, base: str) -> Mapping[str,
 
 def warning(agent: str, texts: list[str]) -> str:
     """The value of a Warning header (RFC 7234 section 5.5, code 299) with one or more texts."""
-    clean = (text.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'") for text in texts)
+    clean = (_UNPRINTABLE.sub("?", text).replace("\\", "").replace('"', "'") for text in texts)
     return ", ".join(f'299 {agent.split("://", 1)[-1]}: "{text}"' for text in clean)

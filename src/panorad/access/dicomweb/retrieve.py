@@ -114,6 +114,9 @@ class _Sink:
     def flush(self) -> None:
         """Nothing lies behind."""
 
+    def close(self) -> None:
+        """The pieces stay."""
+
     def take(self) -> bytes:
         taken, self.pieces = b"".join(self.pieces), []
         return taken

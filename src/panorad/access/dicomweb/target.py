@@ -54,7 +54,7 @@ def record(deps: DicomWebDeps, actor: Actor, instances: Sequence[Stored], frames
 def base_url(request: Request) -> str:
     """The address under which this client sees the DICOMweb root.
 
-    Some clients (dicomweb-client among them) leave the port out of the Host header; where they name the very address we listen on, it
+    Some clients (dicomweb-client is one) leave the port out of the Host header; where they name the address we listen on, it
     is put back. A name without a port is left alone: that is a reverse proxy.
     """
     url = request.base_url

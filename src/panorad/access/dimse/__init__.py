@@ -5,7 +5,7 @@
 `services`.
 """
 
-from panorad.access.dimse.server import Server, listen
+from panorad.access.dimse.server import Server
 from panorad.access.dimse.services import CalledUnknown, Destination, Limits, NodeUnknown, Services
 
-__all__ = ["CalledUnknown", "Destination", "Limits", "NodeUnknown", "Server", "Services", "listen"]
+__all__ = ["CalledUnknown", "Destination", "Limits", "NodeUnknown", "Server", "Services"]

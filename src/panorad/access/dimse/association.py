@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -111,8 +110,3 @@ class Association:
             self.layer.abort(2, 2)
             raise ProtocolViolation("a request came while another was being served")
         self.cancel(command)
-
-    def abandon(self) -> None:
-        """Abort with our own will (source: service user)."""
-        with contextlib.suppress(OSError):
-            self.layer.abort(0, 0)

@@ -1,58 +1,79 @@
-"""Character sets of identifiers: Specific Character Set (0008,0005) both ways (PS3.5 section 6.1, PS3.3 section C.12.1.1.2)."""
+"""Writing text in the requestor's Specific Character Set (0008,0005) (PS3.5 section 6.1.2); reading is `data.imaging.charset`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from pydicom.charset import decode_bytes, encode_string, python_encoding
+from panorad.data.imaging.charset import ENCODINGS
 
 UTF8 = ("ISO_IR 192",)
-_CONTROL = frozenset(b"\n\f\r\t")
-_NAME = frozenset(b"^=") | _CONTROL
+
+KATAKANA = "shift_jis"
+"""The codec for JIS X 0201, of which only the letters of one byte belong to it."""
+
+CODECS: Mapping[str, str] = {**ENCODINGS, "58": "gb2312", "GBK": "gbk"}
+"""Codecs for writing: the archive reads GB 2312 and GBK by a codec of more letters than may be written under those names."""
+
+ESCAPES: Mapping[str, bytes] = {
+    "ascii": b"\x1b(B",
+    "shift_jis": b"\x1b)I",
+    "latin_1": b"\x1b-A",
+    "iso8859_2": b"\x1b-B",
+    "iso8859_3": b"\x1b-C",
+    "iso8859_4": b"\x1b-D",
+    "iso8859_7": b"\x1b-F",
+    "iso8859_6": b"\x1b-G",
+    "iso8859_8": b"\x1b-H",
+    "iso8859_5": b"\x1b-L",
+    "iso8859_9": b"\x1b-M",
+    "iso8859_11": b"\x1b-T",
+    "iso8859_15": b"\x1b-b",
+    "gb2312": b"\x1b$)A",
+    "euc_kr": b"\x1b$)C",
+    "iso2022_jp": b"",
+    "iso2022_jp_2": b"",
+}
+"""Escape sequences that switch to a codec (PS3.3 Tables C.12-3 and C.12-4); the Japanese codecs write their own."""
+
+_PREFIX = re.compile(r"ISO_IR |ISO 2022 (IR )?")
 _NAME_PARTS = re.compile("([\\^=])")
 
 
 class Charset:
-    """The character sets of one data set. Unknown terms are read as UTF-8 where that fits, else as Latin-1; never an error."""
+    """The character sets to write in; raises LookupError for a term that is none, or that cannot be combined with others."""
 
     def __init__(self, terms: Sequence[str] = ()) -> None:
-        self.terms = tuple(term.strip() for term in terms)
-        self.encodings = [_encoding(term) for term in self.terms] or ["ascii"]
-
-    def decode(self, raw: bytes, *, name: bool = False) -> str:
-        """Text of a value; `name` for person names, whose delimiters end a code extension. What cannot be read is replaced."""
-        if b"\x1b" in raw and len(self.encodings) > 1:
-            return decode_bytes(raw, self.encodings, set(_NAME if name else _CONTROL))
-        try:
-            return raw.decode(self.encodings[0] if self.terms else "utf-8")
-        except (UnicodeError, LookupError):
-            return raw.decode("latin-1")
+        self.codecs = [CODECS[_PREFIX.sub("", term)] for term in terms] or ["ascii"]
+        if len(self.codecs) > 1 and not all(codec in ESCAPES for codec in self.codecs):
+            raise LookupError(f"{terms} is no combination of character sets")
 
     def encode(self, text: str, *, name: bool = False) -> bytes:
-        """Bytes of a text; raises UnicodeError when these character sets cannot hold it."""
-        if len(self.encodings) == 1:
-            return text.encode(self.encodings[0])
-        if text.isascii():
-            return text.encode("ascii")
+        """Bytes of a text; `name` for person names, each part of which begins anew. Raises UnicodeError where no set holds it."""
+        if len(self.codecs) == 1 and self.codecs[0] != KATAKANA:
+            return text.encode(self.codecs[0])
+        return b"".join(self._extended(part) for part in (_NAME_PARTS.split(text) if name else [text]))
+
+    def _extended(self, text: str) -> bytes:
+        """One part with code extension: each run of letters in the first character set that holds it, after its escape."""
+        runs: list[tuple[str, str]] = []
         for letter in text:
-            if not any(_holds(encoding, letter) for encoding in self.encodings):
-                raise UnicodeEncodeError(self.encodings[0], letter, 0, 1, "not in the specific character sets")
-        parts = _NAME_PARTS.split(text) if name else [text]
-        raw = b"".join(encode_string(part, self.encodings) for part in parts)
-        if self.decode(raw, name=name) != text:
-            raise UnicodeEncodeError(self.encodings[0], text, 0, len(text), "does not survive code extension")
-        return raw
+            current = runs[-1][0] if runs else self.codecs[0]
+            codec = next((codec for codec in (current, *self.codecs) if _holds(codec, letter)), None)
+            if codec is None:
+                raise UnicodeEncodeError(self.codecs[0], letter, 0, 1, "not in the specific character sets")
+            if runs and runs[-1][0] == codec:
+                runs[-1] = (codec, runs[-1][1] + letter)
+            else:
+                runs.append((codec, letter))
+        return b"".join(
+            (b"" if at == 0 and codec == self.codecs[0] else ESCAPES[codec]) + run.encode(codec)
+            for at, (codec, run) in enumerate(runs)
+        )
 
 
-def _encoding(term: str) -> str:
-    found = python_encoding.get(term)
-    return ("iso8859" if not term else "utf-8") if found is None else found
-
-
-def _holds(encoding: str, letter: str) -> bool:
+def _holds(codec: str, letter: str) -> bool:
     try:
-        letter.encode(encoding)
-    except (UnicodeError, LookupError):
+        return len(letter.encode(codec)) == 1 or codec != KATAKANA
+    except UnicodeError:
         return False
-    return True

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
 
 from pydicom._uid_dict import UID_dictionary
 
+from panorad.data.imaging.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from panorad.model.query import Level
 
 IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -21,16 +21,8 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 IDENTIFIER_SYNTAXES = (EXPLICIT_LITTLE, IMPLICIT_LITTLE)
 """Transfer syntaxes of identifiers: of the proposed ones, the requestor's first of these is taken."""
 
-IMPLEMENTATION_UID = "2.25.222484823912168769169925529048625966275"
-"""Implementation Class UID (PS3.7 section D.3.3.2), one for all versions, made of a random UUID (PS3.5 section B.2)."""
-
-
-def implementation_version() -> str:
-    """Implementation Version Name (PS3.7 section D.3.3.2), at most 16 characters."""
-    try:
-        return f"PANORAD_{version('panorad')}"[:16]
-    except PackageNotFoundError:
-        return "PANORAD"
+IMPLEMENTATION_UID, IMPLEMENTATION_VERSION = IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+"""Implementation Class UID and Version Name (PS3.7 section D.3.3.2): the same that the files carry which are written here."""
 
 
 class Service(Enum):

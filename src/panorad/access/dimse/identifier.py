@@ -14,6 +14,8 @@ from pydicom.datadict import dictionary_VR
 
 from panorad.access.dimse.charset import UTF8, Charset
 from panorad.access.dimse.conformance import IMPLICIT_LITTLE
+from panorad.data.imaging.charset import decode as decode_text
+from panorad.data.imaging.charset import terms
 
 UNDEFINED = 0xFFFFFFFF
 DEPTH = 16
@@ -66,7 +68,7 @@ def vr_of(tag: str) -> str:
 def decode(data: bytes, transfer_syntax: str) -> tuple[Element, ...]:
     """The elements of an identifier; raises InvalidIdentifier."""
     try:
-        return _Reader(data, transfer_syntax == IMPLICIT_LITTLE).elements(0, len(data), Charset(), 0)[0]
+        return _Reader(data, transfer_syntax == IMPLICIT_LITTLE).elements(0, len(data), (), 0)[0]
     except struct.error:
         raise InvalidIdentifier("the identifier is cut short") from None
 
@@ -76,7 +78,7 @@ class _Reader:
         self._data = data
         self._implicit = implicit
 
-    def elements(self, at: int, end: int, charset: Charset, depth: int) -> tuple[tuple[Element, ...], int]:
+    def elements(self, at: int, end: int, charsets: tuple[str, ...], depth: int) -> tuple[tuple[Element, ...], int]:
         """The elements from `at` to `end` or an item delimiter, and where they stop."""
         found: list[Element] = []
         while at < end:
@@ -86,15 +88,15 @@ class _Reader:
                 return tuple(found), at + 8
             vr, length, at = self._head(tag, at)
             if vr == "SQ" or length == UNDEFINED:
-                items, at = self._items(at, length, end, charset, depth + 1)
+                items, at = self._items(at, length, end, charsets, depth + 1)
                 found.append(Element(tag, "SQ", (), items))
                 continue
             if at + length > end:
                 raise InvalidIdentifier(f"the value of ({tag[:4]},{tag[4:]}) is longer than what holds it")
-            values = _values(vr, self._data[at : at + length], charset)
+            values = _values(vr, self._data[at : at + length], charsets)
             at += length
             if tag == "00080005":
-                charset = Charset(values)
+                charsets = terms(self._data[at - length : at])
             found.append(Element(tag, vr, values))
         return tuple(found), at
 
@@ -107,7 +109,9 @@ class _Reader:
             return vr, _EXPLICIT_LONG.unpack_from(self._data, at)[3], at + 12
         return vr, length, at + 8
 
-    def _items(self, at: int, length: int, end: int, charset: Charset, depth: int) -> tuple[tuple[tuple[Element, ...], ...], int]:
+    def _items(
+        self, at: int, length: int, end: int, charsets: tuple[str, ...], depth: int
+    ) -> tuple[tuple[tuple[Element, ...], ...], int]:
         if depth > DEPTH:
             raise InvalidIdentifier("sequences are nested too deeply")
         stop = end if length == UNDEFINED else at + length
@@ -121,29 +125,28 @@ class _Reader:
                 break
             if (group, number) != (0xFFFE, 0xE000) or (size != UNDEFINED and at + size > stop):
                 raise InvalidIdentifier("a sequence holds something else than items")
-            item, at = self.elements(at, stop if size == UNDEFINED else at + size, charset, depth)
+            item, at = self.elements(at, stop if size == UNDEFINED else at + size, charsets, depth)
             items.append(item)
         return tuple(items), at
 
 
-def _values(vr: str, raw: bytes, charset: Charset) -> tuple[str, ...]:
+def _values(vr: str, raw: bytes, charsets: tuple[str, ...]) -> tuple[str, ...]:
     if (number := NUMBERS.get(vr)) is not None:
         return tuple(str(value) for (value,) in number.iter_unpack(raw[: len(raw) // number.size * number.size]))
     if vr == "AT":
         return tuple(f"{group:04X}{element:04X}" for group, element in _TAG.iter_unpack(raw[: len(raw) // 4 * 4]))
-    text = charset.decode(raw, name=vr == "PN") if vr in TEXT or vr == "UN" else raw.decode("latin-1")
+    text = decode_text(raw, charsets).text if vr in TEXT or vr == "UN" else raw.decode("latin-1")
     parts = [text] if vr in UNSPLIT else text.split("\\")
     return tuple(part for part in (part.strip(" \0") for part in parts) if part)
 
 
-def encode(row: Row, transfer_syntax: str, terms: Sequence[str] = ()) -> bytes:
-    """A data set from the DICOM JSON model: in ASCII, else in the character sets `terms`, else in UTF-8, and saying in which."""
-    choices = ((), tuple(terms), UTF8)
-    for terms in choices:
+def encode(row: Row, transfer_syntax: str, charsets: Sequence[str] = ()) -> bytes:
+    """A data set from the DICOM JSON model: in ASCII, else in `charsets`, else in UTF-8, and it says in which."""
+    for told in ((), tuple(charsets), UTF8):
         try:
-            charset = Charset(terms)
-            told = {"00080005": {"vr": "CS", "Value": list(terms)}} if terms else {}
-            return _Writer(transfer_syntax == IMPLICIT_LITTLE, charset).elements({**row, **told})
+            charset = Charset(told)
+            said = {"00080005": {"vr": "CS", "Value": list(told)}} if told else {}
+            return _Writer(transfer_syntax == IMPLICIT_LITTLE, charset).elements({**row, **said})
         except (UnicodeError, LookupError):
             continue
     raise InvalidIdentifier("the answer holds text that UTF-8 cannot")

@@ -8,9 +8,9 @@ from panorad.access.dimse.conformance import (
     EXPLICIT_LITTLE,
     IDENTIFIER_SYNTAXES,
     IMPLEMENTATION_UID,
+    IMPLEMENTATION_VERSION,
     Offer,
     Service,
-    implementation_version,
     offer,
 )
 from panorad.access.dimse.pdu import (
@@ -86,7 +86,7 @@ def negotiate(request: AssociateRequest, maximum: int) -> tuple[AssociateAccept,
     user = UserInformation(
         maximum,
         IMPLEMENTATION_UID,
-        implementation_version(),
+        IMPLEMENTATION_VERSION,
         roles,
         {uid: value for uid, value in extended.items() if uid in accepted},
         None if proposed.asynchronous is None else (1, 1),

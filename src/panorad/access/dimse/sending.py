@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from panorad.access.dimse.command import NO_DATA_SET, Command, Field, Operation, Value, encode
-from panorad.access.dimse.conformance import EXPLICIT_LITTLE, IMPLEMENTATION_UID, IMPLICIT_LITTLE, implementation_version
+from panorad.access.dimse.conformance import EXPLICIT_LITTLE, IMPLEMENTATION_UID, IMPLEMENTATION_VERSION, IMPLICIT_LITTLE
 from panorad.access.dimse.negotiation import ACCEPTANCE
 from panorad.access.dimse.pdu import AssociateRequest, ProposedContext, UserInformation
 from panorad.access.dimse.services import Destination, Limits, Services
@@ -125,7 +125,7 @@ def associate(
 ) -> Iterator[tuple[UpperLayer, Accepted]]:
     """An association of ours with a destination, released at the end and aborted on error. Raises DestinationLost."""
     contexts = tuple(ProposedContext(2 * at + 1, uid, syntaxes) for at, (uid, syntaxes) in enumerate(proposals))
-    user = UserInformation(limits.maximum_pdu, IMPLEMENTATION_UID, implementation_version())
+    user = UserInformation(limits.maximum_pdu, IMPLEMENTATION_UID, IMPLEMENTATION_VERSION)
     request = AssociateRequest(destination.ae_title, limits.ae_title, contexts, user)
     try:
         sock = socket.create_connection((destination.host, destination.port), limits.request_seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import select
 import socket
 import threading
@@ -14,9 +13,6 @@ from pathlib import Path
 from panorad.access.dimse.acceptor import serve
 from panorad.access.dimse.services import Limits, Services
 
-BACKLOG = 256
-"""Connections that wait in the kernel."""
-
 REJECTING = 32
 """Connections beyond the limit that are told so at a time; more are closed without a word."""
 
@@ -24,35 +20,6 @@ YIELD_SECONDS = 0.002
 """How long a process waits for each association it has before it accepts another, so that an idler process takes it."""
 
 log = logging.getLogger(__name__)
-
-
-def listen(host: str, port: int, *, receive_buffer: int = 0, reuse_port: bool = False) -> socket.socket:
-    """A listening socket to be shared with the processes that serve it; port 0 takes a free one. Raises OSError.
-
-    `receive_buffer` (bytes) is set here, for it decides the window of each connection, and only where the kernel grants it whole:
-    a smaller fixed buffer would be worse than the growing one that every connection has by itself.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if 0 < receive_buffer <= _largest_buffer():
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        listener.bind((host, port))
-        listener.listen(BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
-
-
-def _largest_buffer() -> int:
-    try:
-        return int(Path("/proc/sys/net/core/rmem_max").read_text("ascii"))
-    except (OSError, ValueError):
-        return 0
 
 
 class Server:
@@ -67,9 +34,10 @@ class Server:
         self._limits = limits or Limits()
         self._open: dict[threading.Thread, socket.socket] = {}
         self._lock = threading.Lock()
-        self._wake_out, self._wake_in = os.pipe()
+        self._wake_out, self._wake_in = socket.socketpair()
         self._stopping = False
         listener.setblocking(False)
+        _widen(listener, self._limits.receive_buffer)
 
     @property
     def associations(self) -> int:
@@ -88,14 +56,14 @@ class Server:
                     self._take()
         finally:
             self._end(grace)
-            os.close(self._wake_out)
-            os.close(self._wake_in)
+            self._wake_out.close()
+            self._wake_in.close()
 
     def stop(self) -> None:
         """Accept no more."""
         self._stopping = True
         with contextlib.suppress(OSError):
-            os.write(self._wake_in, b"\0")
+            self._wake_in.send(b"\0")
 
     def _take(self) -> None:
         busy = self.associations
@@ -136,3 +104,13 @@ class Server:
             threads = list(self._open)
         for thread in threads:
             thread.join(2.0)
+
+
+def _widen(listener: socket.socket, size: int) -> None:
+    """Give connections to come a receive buffer of `size` bytes where the kernel grants it whole.
+
+    A smaller fixed buffer would be worse than the growing one that every connection has by itself.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if 0 < size <= int(Path("/proc/sys/net/core/rmem_max").read_text("ascii")):
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)

@@ -117,7 +117,7 @@ class Limits:
         associations: associations served at a time by one process; more are rejected for the moment.
         request_seconds: seconds for a peer to say whom it calls (the ARTIM timer), and for one to answer us.
         idle_seconds: seconds of silence after which an association is aborted.
-        receive_buffer: SO_RCVBUF in bytes for `listen`, where the kernel grants it; 0 for the kernel's own growing one.
+        receive_buffer: SO_RCVBUF in bytes where the kernel grants so much; 0 for the kernel's own growing one.
         matches: most matches that one C-FIND answers.
         page: matches that are read from the index at a time.
     """

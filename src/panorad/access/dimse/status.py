@@ -47,7 +47,10 @@ BY_KIND: Mapping[Kind, Status] = {
     Kind.UNAVAILABLE: Status.OUT_OF_RESOURCES,
     Kind.INTERNAL: Status.PROCESSING_FAILURE,
 }
-"""Every other error by its kind; CONFLICT is a data set that is not the one its command set announces."""
+"""Every other error by its kind."""
+
+BY_CODE: Mapping[str, Status] = {"uid-mismatch": Status.DOES_NOT_MATCH}
+"""Refusals of the archive with a status of their own, by code: the data set is not the one that its command set announces."""
 
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 
@@ -56,6 +59,7 @@ def failure(error: Exception) -> tuple[Status, str]:
     """The status and Error Comment of an error. Only the messages of our own errors leave; of others, the status alone."""
     if isinstance(error, PanoradError):
         own = next((BY_ERROR[cls] for cls in type(error).__mro__ if cls in BY_ERROR), None)
+        own = own or BY_CODE.get(getattr(error, "code", ""))
         return own or BY_KIND[error.kind], error.detail or error.message
     if isinstance(error, OSError):
         full = error.errno in _FULL

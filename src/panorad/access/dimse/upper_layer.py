@@ -12,6 +12,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import NoReturn, TypeVar
 
 from panorad.access.dimse.command import Command, InvalidCommand
@@ -40,8 +41,11 @@ LONGEST = {PduType.ASSOCIATE_RQ: 1 << 20, PduType.ASSOCIATE_AC: 1 << 20, PduType
 """Longest control PDUs taken, in bytes; the others have four. P-DATA-TF counts here only while a release is awaited."""
 
 COMMAND_LIMIT = 1 << 16
-GATHER = 512
-"""Buffers in one sendmsg call (the kernel takes 1024)."""
+GATHER = 256
+"""PDUs in one sendmsg call, of two buffers each (the kernel takes 1024 buffers)."""
+
+SHORTEST = 128
+"""Bytes sent in one PDU to a peer that announces even less."""
 
 _PDU = struct.Struct(">BxI")
 _PDV = struct.Struct(">IBB")
@@ -212,23 +216,15 @@ class UpperLayer:
         return self._end > self._start or bool(self._poll.poll(0))
 
     def send_message(self, context_id: int, command: bytes, data: bytes | memoryview = b"") -> None:
-        """Send a command set and, when given, its data set, cut to the peer's maximum length."""
-        room = max(self.peer_maximum - 6, 2)
-        parts: list[bytes | memoryview] = []
-        views: list[memoryview] = []
-        try:
-            for content, kind in ((command, COMMAND), (data, 0)):
-                whole, length = memoryview(content), len(content)
-                views.append(whole)
-                for at in range(0, length, room):
-                    piece = whole[at : at + room]
-                    views.append(piece)
-                    last = LAST if at + room >= length else 0
-                    parts += (_FRAME.pack(PduType.DATA, len(piece) + 6, len(piece) + 2, context_id, kind | last), piece)
-            self._gather(parts)
-        finally:
-            for view in reversed(views):
-                view.release()
+        """Send a command set and, when given, its data set, cut to the peer's maximum length; keeps no view of `data`."""
+        with memoryview(command) as first, memoryview(data) as second:
+            fragments = chain(self._cut(context_id, first, COMMAND), self._cut(context_id, second, 0))
+            while batch := list(islice(fragments, GATHER)):
+                try:
+                    self._gather([part for fragment in batch for part in fragment])
+                finally:
+                    for _, piece in batch:
+                        piece.release()
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -326,16 +322,21 @@ class UpperLayer:
 
     # -- sending, timers, violations
 
+    def _cut(self, context_id: int, content: memoryview, kind: int) -> Iterator[tuple[bytes, memoryview]]:
+        """P-DATA-TF PDUs of one presentation data value each, as header and piece."""
+        room, length = max(self.peer_maximum - 6, SHORTEST), len(content)
+        for at in range(0, length, room):
+            piece = content[at : at + room]
+            last = LAST if at + room >= length else 0
+            yield _FRAME.pack(PduType.DATA, len(piece) + 6, len(piece) + 2, context_id, kind | last), piece
+
     def _gather(self, parts: Sequence[bytes | memoryview]) -> None:
-        for first in range(0, len(parts), GATHER):
-            batch = parts[first : first + GATHER]
-            left = sum(len(part) for part in batch)
-            try:
-                sent = self.socket.sendmsg(batch)
-                if sent < left:
-                    self._send_rest(batch, sent)
-            except OSError as error:
-                raise ConnectionLost(str(error)) from None
+        try:
+            sent = self.socket.sendmsg(parts)
+            if sent < sum(map(len, parts)):
+                self._send_rest(parts, sent)
+        except OSError as error:
+            raise ConnectionLost(str(error)) from None
 
     def _send_rest(self, batch: Sequence[bytes | memoryview], sent: int) -> None:
         for part in batch:

@@ -16,6 +16,7 @@ from panorad.access.gate.service import (
     add_account,
     add_institution,
     add_node,
+    describe_institution,
     ensure_institution,
     institutions,
     make_welcome,
@@ -35,7 +36,7 @@ from panorad.access.gate.service import (
 
 __all__ = [
     "Account", "AccountExists", "Institution", "InstitutionAbsent", "InstitutionExists", "Node", "NodeUnknown", "PasswordWeak",
-    "SignInRefused", "WelcomeClosed", "account_actor", "actor_of_institution", "add_account", "add_institution", "add_node",
+    "SignInRefused", "WelcomeClosed", "account_actor", "actor_of_institution", "add_account", "add_institution", "add_node", "describe_institution",
     "ensure_institution", "institutions", "make_welcome", "node", "node_actor", "nodes", "open_actor", "redeem_welcome", "session",
     "set_password", "set_password_of", "sign_in", "sign_out", "welcome_open", "without_accounts",
 ]  # fmt: skip

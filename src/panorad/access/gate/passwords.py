@@ -29,6 +29,7 @@ def hashed(password: str) -> str:
 def matches(kept: str | None, password: str) -> bool:
     """Whether the password belongs to the hash; takes as long when there is no account (`kept` None)."""
     try:
-        return _hasher().verify(kept or _decoy(), password) and kept is not None
+        _hasher().verify(kept or _decoy(), password)
     except (VerificationError, InvalidHashError):
         return False
+    return kept is not None

@@ -10,6 +10,9 @@ select id, code, issuer from institution where code = %s;
 insert into institution (code, name, name_zh, issuer, parent_id)
 values (%s, %s, %s, %s, (select id from institution where code = %s)) on conflict (code) do nothing returning id;
 
+-- name: describe_institution
+update institution set name = %s, name_zh = %s, parent_id = (select p.id from institution p where p.code = %s) where code = %s;
+
 -- name: below
 with recursive tree as (select id from institution where id = %s union select n.id from institution n join tree t on n.parent_id = t.id)
 select id from tree order by id;

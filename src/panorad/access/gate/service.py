@@ -148,6 +148,14 @@ def add_institution(tx: Transaction, code: str, name: str, name_zh: str = "", is
     return int(row[0])
 
 
+def describe_institution(tx: Transaction, code: str, name: str, name_zh: str, parent: str | None) -> None:
+    """Change an institution's names and the one above it. Raises InstitutionAbsent, InstitutionInvalid for a tree that would bite its tail."""
+    institution_id, _, _ = _institution(tx, code)
+    if parent is not None and _institution(tx, parent)[0] in _below(tx, institution_id):
+        raise InstitutionInvalid(f"{parent} stands below {code}")
+    store.change(tx, "describe_institution", name, name_zh, parent, code)
+
+
 def ensure_institution(tx: Transaction, code: str, name: str = "") -> int:
     """The id of an institution, which is added when it is not there."""
     row = store.one(tx, "institution_by_code", code)

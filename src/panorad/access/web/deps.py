@@ -52,7 +52,7 @@ class Gate(Protocol):
     """Who may enter (`panorad.access.gate`)."""
 
     def sign_in(self, tx: Transaction, login: str, password: str) -> tuple[AccountLike, str]:
-        """The account and a new session token; raises an error of kind FORBIDDEN when refused, which also locks after repeated failures."""
+        """The account and a new session token; raises an error of kind FORBIDDEN, and locks after repeated failures."""
 
     def session(self, tx: Transaction, token: str) -> Actor | None:
         """Who a session token stands for; None when it is unknown or over."""
@@ -85,7 +85,9 @@ class Imaging(Protocol):
     def study(self, tx: Transaction, uid: str, language: str = "en") -> StudyDetail | None:
         """One study, its institution named in a language; None when there is none or the actor may not see it."""
 
-    def instances(self, tx: Transaction, study_uid: str, series_uid: str, limit: int, offset: int) -> tuple[Sequence[InstanceRow], int]:
+    def instances(
+        self, tx: Transaction, study_uid: str, series_uid: str, limit: int, offset: int
+    ) -> tuple[Sequence[InstanceRow], int]:
         """One page of a series' instances by Instance Number, and how many there are."""
 
     def metadata(self, tx: Transaction, study_uid: str, series_uid: str, sop_uid: str) -> Mapping[str, Any] | None:
@@ -115,7 +117,14 @@ class Pages(Protocol):
         """A page for its typed context, or the same data as JSON when that is asked for."""
 
     def render(
-        self, request: Request, template: str, context: Any, title: str, actor: Actor | None = None, institution: str = "", status: int = 200
+        self,
+        request: Request,
+        template: str,
+        context: Any,
+        title: str,
+        actor: Actor | None = None,
+        institution: str = "",
+        status: int = 200,
     ) -> Response:
         """A page, without asking the database for anything."""
 

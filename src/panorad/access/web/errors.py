@@ -33,15 +33,34 @@ KEPT = _("Nothing that was stored has been changed.")
 
 ANSWERS: dict[Kind, Answer] = {
     Kind.INVALID: Answer(400, _("This cannot be done as asked"), _("Go back, correct it and send it again.")),
-    Kind.ABSENT: Answer(404, _("There is nothing here"), _("It may have moved, or you may not be allowed to see it. Look for it in the study list.")),
+    Kind.ABSENT: Answer(
+        404,
+        _("There is nothing here"),
+        _("It may have moved, or you may not be allowed to see it. Look for it in the study list."),
+    ),
     Kind.CONFLICT: Answer(409, _("This does not fit what is stored"), _("Reload the page to see how it stands now.")),
-    Kind.FORBIDDEN: Answer(403, _("You may not do this"), _("If you need it for your work, ask an administrator of your institution.")),
-    Kind.UNAVAILABLE: Answer(503, _("The center cannot do this right now"), _("Wait a minute and try again. If it stays so, tell the people who run the center.")),
+    Kind.FORBIDDEN: Answer(
+        403, _("You may not do this"), _("If you need it for your work, ask an administrator of your institution.")
+    ),
+    Kind.UNAVAILABLE: Answer(
+        503,
+        _("The center cannot do this right now"),
+        _("Wait a minute and try again. If it stays so, tell the people who run the center."),
+    ),
     Kind.UNSUPPORTED: Answer(406, _("This form is not offered"), _("Ask for it in another form.")),
-    Kind.INTERNAL: Answer(500, _("Something went wrong in the center"), _("Try again. If it happens again, report the number below.")),
+    Kind.INTERNAL: Answer(
+        500, _("Something went wrong in the center"), _("Try again. If it happens again, report the number below.")
+    ),
 }
 
-_KIND_OF_STATUS = {400: Kind.INVALID, 403: Kind.FORBIDDEN, 404: Kind.ABSENT, 406: Kind.UNSUPPORTED, 409: Kind.CONFLICT, 503: Kind.UNAVAILABLE}
+_KIND_OF_STATUS = {
+    400: Kind.INVALID,
+    403: Kind.FORBIDDEN,
+    404: Kind.ABSENT,
+    406: Kind.UNSUPPORTED,
+    409: Kind.CONFLICT,
+    503: Kind.UNAVAILABLE,
+}
 
 
 class NoSuchPage(PanoradError):
@@ -86,17 +105,21 @@ def wants_json(request: Request) -> bool:
     return request.url.path.endswith(".json") or ("json" in accept and "text/html" not in accept)
 
 
+def sentence(language: str, error: PanoradError) -> str:
+    """An error's own sentence in a language, and its detail as it is."""
+    first = next(iter((error.__doc__ or "").strip().splitlines()), "").rstrip(".")
+    return translate(language, first) + (f": {error.detail}" if error.detail else "")
+
+
 def problem(request: Request, error: PanoradError, status: int | None = None) -> Problem:
-    """The problem details of an error in the visitor's language. The detail is the error's own sentence; an internal error gives none."""
+    """The problem details of an error in the visitor's language: its own sentence, none for an internal error."""
     answer = ANSWERS[error.kind]
     language = preferences(request, deps_of(request).settings.language).language
-    first, _colon, rest = error.message.partition(": ")
-    detail = "" if error.kind is Kind.INTERNAL else translate(language, first) + (f": {rest}" if rest else "")
     return Problem(
         type="about:blank",
         title=translate(language, answer.title),
         status=status or answer.status,
-        detail=detail,
+        detail="" if error.kind is Kind.INTERNAL else sentence(language, error),
         kept=translate(language, KEPT),
         advice=translate(language, answer.advice),
         request=str(getattr(request.state, "request_id", "")),

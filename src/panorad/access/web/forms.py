@@ -30,7 +30,7 @@ def token_of(secret: str) -> str:
 
 
 def parse(body: bytes) -> dict[str, str]:
-    """The fields of a form; of a repeated field the last counts. Raises `FormRefused` for text that is not UTF-8 or too many fields."""
+    """The fields of a form, the last of a repeated one. Raises `FormRefused` for text that is not UTF-8 or too many fields."""
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=100, errors="strict"))
     except ValueError as error:

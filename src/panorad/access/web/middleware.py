@@ -1,4 +1,4 @@
-"""Around every request: an id, one log line without patient data, security headers, body limits, and a check that forms are ours."""
+"""Around every request: an id, a log line without patient data, security headers, limits, and a check that forms are ours."""
 
 from __future__ import annotations
 
@@ -46,13 +46,14 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class Journal:
-    """Numbers each request, logs it by its route (never its query string), and turns an unforeseen error into a plain answer."""
+    """Numbers each request, logs its route (never its query), and turns an unforeseen error into a plain answer."""
 
     def __init__(self, app: ASGIApp, refuse: Refuse) -> None:
         self.app, self.refuse = app, refuse
         self.log = structlog.get_logger("panorad.web")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -80,10 +81,10 @@ class Journal:
 
 
 def _route(scope: Scope) -> str:
-    """The path with its parameters named instead of given, so that no identifier is logged; one step of a path that no route took."""
+    """The path with its parameters named, not given, so that no identifier is logged; one step of a path no route took."""
     parameters = scope.get("path_params")
     if parameters is None:
-        return "/" + scope["path"].lstrip("/").partition("/")[0][:40]
+        return "/" + str(scope["path"]).lstrip("/").partition("/")[0][:40]
     path = str(scope["path"])
     for name, value in sorted(parameters.items(), key=lambda pair: -len(str(pair[1]))):
         path = path.replace(f"/{value}", f"/{{{name}}}") if value != "" else path
@@ -91,7 +92,7 @@ def _route(scope: Scope) -> str:
 
 
 def _fault() -> str:
-    """The type of the error being handled and the line that raised it; its text may hold patient data and stays out of the log."""
+    """The type of the error being handled and the line that raised it; its text may hold patient data and is not logged."""
     kind, _, trace = sys.exc_info()
     while trace and trace.tb_next:
         trace = trace.tb_next
@@ -106,6 +107,7 @@ class SecurityHeaders:
         self.app, self.origins = app, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -131,7 +133,9 @@ def _complete(headers: MutableHeaders, https: bool, secret: str) -> None:
     if headers.get("content-type", "").startswith("text/html"):
         headers.setdefault("cache-control", "no-store")
         if secret:
-            headers.append("set-cookie", f"{forms.COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if https else ""))
+            headers.append(
+                "set-cookie", f"{forms.COOKIE}={secret}; Path=/; HttpOnly; SameSite=Strict" + ("; Secure" if https else "")
+            )
 
 
 def _cookie(headers: Headers, name: str) -> str:
@@ -143,12 +147,13 @@ def _cookie(headers: Headers, name: str) -> str:
 
 
 class Bodies:
-    """Refuses writes that another site started, bodies that are too long, and forms without our token; reads forms for the pages."""
+    """Refuses writes that another site started, too long bodies, and forms without our token; reads forms for the pages."""
 
     def __init__(self, app: ASGIApp, refuse: Refuse, origins: tuple[str, ...] = ()) -> None:
         self.app, self.refuse, self.origins = app, refuse, origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
         if scope["type"] != "http" or scope["method"] in SAFE:
             await self.app(scope, receive, send)
             return

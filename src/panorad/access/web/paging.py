@@ -55,7 +55,7 @@ def page_number(request: Request) -> int:
 
 
 def link(request: Request, path: str | None = None, **changes: str | int | None) -> str:
-    """This address with some parameters changed; an empty value or None drops one. Changing anything but the page goes back to page 1."""
+    """This address with parameters changed; None drops one. Changing anything but the page goes back to page 1."""
     kept: Mapping[str, str] = dict(request.query_params)
     merged = {**kept, **({} if "page" in changes else {"page": ""}), **changes}
     query = urlencode({key: value for key, value in merged.items() if value not in ("", None)})

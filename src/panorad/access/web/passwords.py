@@ -1,4 +1,4 @@
-"""What a password must be: long, and none of those tried first (NIST SP 800-63B section 3.1.1.2: length and a blocklist, no composition rules)."""
+"""What a password must be: long, and none of those tried first (NIST SP 800-63B section 3.1.1.2; no rules of composition)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,11 @@ def check(password: str, login: str = "", again: str | None = None) -> None:
     if len(password) > LONGEST:
         raise PasswordTooLong
     folded = password.casefold()
-    if len(set(folded)) < 4 or (login and login.casefold() in folded and len(folded) - len(login) < 6) or _stem(folded) in _stems():
+    if (
+        len(set(folded)) < 4
+        or (login and login.casefold() in folded and len(folded) - len(login) < 6)
+        or _stem(folded) in _stems()
+    ):
         raise PasswordKnown
 
 

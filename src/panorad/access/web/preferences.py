@@ -27,7 +27,9 @@ def routes(deps: WebDeps) -> APIRouter:
         response = see(fields.get("next", "/"))
         for field, (cookie, allowed) in CHOICES.items():
             if fields.get(field) in allowed:
-                response.set_cookie(cookie, fields[field], max_age=YEAR, path="/", httponly=True, samesite="lax", secure=secure(request))
+                response.set_cookie(
+                    cookie, fields[field], max_age=YEAR, path="/", httponly=True, samesite="lax", secure=secure(request)
+                )
         return response
 
     router.add_route("/preferences", choose, methods=["POST"])

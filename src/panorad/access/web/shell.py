@@ -1,4 +1,4 @@
-"""The shell around every page: templates in each language, navigation, static files, and the answer as a page or as its JSON twin."""
+"""The shell around every page: templates in each language, navigation, static files, the answer as a page or its JSON twin."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class Shell:
 
     def _environment(self, language: str, folders: Mapping[str, Path]) -> Environment:
         loader = PrefixLoader({name: ChoiceLoader([FileSystemLoader(folder / "templates")]) for name, folder in folders.items()})
-        env = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False)
+        env = Environment(
+            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, auto_reload=False
+        )
         env.add_extension("jinja2.ext.i18n")
         env.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
         env.globals.update(asset=self.assets.url, nav=self.nav, languages=LANGUAGES, version=__version__)
@@ -71,6 +73,7 @@ class Shell:
             date=words.dicom_date,
             time=words.dicom_time,
             moment=lambda at: words.moment(at, self.zone),
+            brief=lambda at: words.brief(at, self.zone),
             second=lambda at: words.second(at, self.zone),
             size=words.size,
             initials=words.initials,
@@ -100,7 +103,14 @@ class Shell:
         return response
 
     def render(
-        self, request: Request, template: str, context: Any, title: str, actor: Actor | None = None, institution: str = "", status: int = 200
+        self,
+        request: Request,
+        template: str,
+        context: Any,
+        title: str,
+        actor: Actor | None = None,
+        institution: str = "",
+        status: int = 200,
     ) -> Response:
         """A page without asking the database for anything: what `page` ends in, and what errors use directly."""
         chosen = self.preferences(request)
@@ -118,7 +128,9 @@ class Shell:
             form_token=forms.token_of(request.state.form_secret),
         )
         env = self.environments[chosen.language]
-        body = env.get_template(template).render(page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes))
+        body = env.get_template(template).render(
+            page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes)
+        )
         return HTMLResponse(body, status, headers={"content-language": chosen.language})
 
     def preferences(self, request: Request) -> Preferences:
@@ -153,8 +165,6 @@ def plain(value: Any) -> Any:
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(one) for key, one in value.items()}
-    if hasattr(value, "_asdict"):
-        return plain(value._asdict())
     if isinstance(value, (list, tuple, set, frozenset)):
         return [plain(one) for one in value]
     return value.isoformat() if isinstance(value, (date, datetime)) else value

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from panorad.access.web import passwords
 from panorad.access.web.deps import WebDeps
-from panorad.access.web.errors import status_for
+from panorad.access.web.errors import sentence, status_for
 from panorad.access.web.forms import form, local, see
 from panorad.access.web.session import COOKIE, forget, remember, session_actor
 from panorad.kit.errors import Kind, PanoradError
@@ -128,7 +128,9 @@ class SignInPages:
         except PanoradError as error:
             if error.kind not in {Kind.INVALID, Kind.CONFLICT}:
                 raise
-            return self._show_welcome(request, WelcomeForm(token, login, name, self._said(request, error)), status_for(error.kind))
+            return self._show_welcome(
+                request, WelcomeForm(token, login, name, self._said(request, error)), status_for(error.kind)
+            )
         response = see("/")
         remember(request, response, self._begin_session(login, password))
         return response
@@ -160,8 +162,7 @@ class SignInPages:
             return self.deps.gate.sign_in(tx, login, password)[1]
 
     def _said(self, request: Request, error: PanoradError) -> str:
-        first, colon, detail = error.message.partition(": ")
-        return self.deps.shell.text(request, first) + colon + detail
+        return sentence(self.deps.shell.language(request), error)
 
     def _show_sign_in(self, request: Request, context: SignInForm, status: int = 200) -> Response:
         title = self.deps.shell.text(request, _("Sign in"))

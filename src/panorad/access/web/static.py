@@ -1,4 +1,4 @@
-"""Style sheets, scripts and pictures: read into memory at start, under addresses that change with their content, cached for a year."""
+"""Style sheets, scripts and pictures: in memory, under addresses that change with their content, cached for a year."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Asset:
 
 
 class Assets:
-    """The static files of the shell and its slices. One digest names them all, so that modules import each other by relative paths."""
+    """The static files of the shell and its slices. One digest names all, so that modules import each other by relative paths."""
 
     def __init__(self, roots: Mapping[str, Path]) -> None:
         self.files = {
@@ -59,7 +59,10 @@ class Assets:
         asset = self.files.get(request.path_params["name"])
         if asset is None:
             raise NoSuchPage
-        headers = {"cache-control": FOREVER if request.path_params["version"] == self.version else "no-cache", "vary": "accept-encoding"}
+        headers = {
+            "cache-control": FOREVER if request.path_params["version"] == self.version else "no-cache",
+            "vary": "accept-encoding",
+        }
         if asset.packed and "gzip" in request.headers.get("accept-encoding", ""):
             return Response(asset.packed, media_type=asset.media_type, headers={**headers, "content-encoding": "gzip"})
         return Response(asset.content, media_type=asset.media_type, headers=headers)

@@ -27,7 +27,7 @@ def dicom_time(value: str) -> str:
 
 
 def age(language: str, birth_date: str, at: str) -> str:
-    """Age at a date (both DA): years, months under two years, days under two months; empty where a date is missing or out of order."""
+    """Age at a date (both DA): years, months under two years, days under two months; empty where a date is missing."""
     born, then = _day(birth_date), _day(at)
     if born is None or then is None or then < born:
         return ""
@@ -52,6 +52,12 @@ def moment(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
+def brief(at: datetime, zone: ZoneInfo) -> str:
+    """A moment for a narrow column: the time if it is today at the site, else the date."""
+    there, now = at.astimezone(zone), datetime.now(zone)
+    return there.strftime("%H:%M" if there.date() == now.date() else "%Y-%m-%d")
+
+
 def second(at: datetime, zone: ZoneInfo) -> str:
     """A moment to the second at the site."""
     return at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
@@ -70,7 +76,8 @@ def initials(name: str) -> str:
     """One or two letters for a person's badge: the first of two words, or the last two Chinese characters."""
     if re.search(r"[\u4e00-\u9fff]", name):
         return name.replace(" ", "")[-2:]
-    return "".join(word[0] for word in name.split()[:2]).upper() or "?"
+    parts = [part for part in re.split(r"[\s._@-]+", name) if part]
+    return ("".join(part[0] for part in parts[:2]) if len(parts) > 1 else name[:2]).upper() or "?"
 
 
 def sex(language: str, value: str) -> str:

@@ -73,11 +73,6 @@ class InstancePage:
     pixels: bool
 
 
-def study_path(study_uid: str) -> str:
-    """Where a study's page lies."""
-    return f"/studies/{study_uid}"
-
-
 def viewer_path(study_uid: str) -> str:
     """Where a study opens in the viewer."""
     return f"/viewer/viewer?StudyInstanceUIDs={study_uid}"

@@ -18,7 +18,10 @@ LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class TagRow:
-    """One attribute, or one item of a sequence (whose `tag` is empty). `depth` counts the sequences around it."""
+    """One attribute, or one item of a sequence (whose `tag` is empty).
+
+    `depth` counts the sequences around it, `bulk` is where its bytes lie when they are kept apart.
+    """
 
     depth: int
     tag: str
@@ -26,6 +29,7 @@ class TagRow:
     vr: str
     value: str
     uid_name: str = ""
+    bulk: str = ""
 
 
 def table(dataset: Mapping[str, Any]) -> tuple[tuple[TagRow, ...], bool]:
@@ -39,7 +43,7 @@ def _walk(dataset: Mapping[str, Any], depth: int) -> Iterator[TagRow]:
         vr = str(element.get("vr", ""))
         values = element.get("Value", ())
         if vr != "SQ":
-            yield TagRow(depth, _written(tag), _name(tag), vr, _text(element, values), _uid_name(vr, values))
+            yield TagRow(depth, _written(tag), _name(tag), vr, _text(element, values), _uid_name(vr, values), _bulk(element))
             continue
         yield TagRow(depth, _written(tag), _name(tag), vr, "")
         for number, item in enumerate(values, 1):
@@ -62,11 +66,15 @@ def _uid_name(vr: str, values: Sequence[Any]) -> str:
     return uid_name(str(values[0])) if vr == "UI" and values else ""
 
 
+def _bulk(element: Mapping[str, Any]) -> str:
+    """The address of a value kept apart, if it lies on this site."""
+    uri = str(element.get("BulkDataURI", ""))
+    return uri if uri.startswith("/") else ""
+
+
 def _text(element: Mapping[str, Any], values: Sequence[Any]) -> str:
     if "InlineBinary" in element:
         return size(len(element["InlineBinary"]) * 3 // 4)
-    if "BulkDataURI" in element:
-        return "…"
     text = "\\".join(_one(value) for value in values)
     return text if len(text) <= LONGEST else text[:LONGEST] + "…"
 

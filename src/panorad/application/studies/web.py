@@ -18,7 +18,6 @@ from panorad.application.studies.pages import (
     PreviewContext,
     StudyListPage,
     StudyPageContext,
-    study_path,
     viewer_path,
 )
 from panorad.application.studies.tags import table
@@ -98,7 +97,9 @@ class StudyPages:
             wanted=wanted,
             etag=etag,
         )
-        return self.deps.shell.page(request, "studies/list.html", context, self.deps.shell.text(request, _("Studies")), actor, etag)
+        return self.deps.shell.page(
+            request, "studies/list.html", context, self.deps.shell.text(request, _("Studies")), actor, etag
+        )
 
     def study(self, request: Request) -> Response:
         """GET /studies/{study}: its series, instances of the chosen series, events."""
@@ -112,7 +113,11 @@ class StudyPages:
             if detail is None:
                 raise NoSuchStudy
             chosen = _chosen(detail, request.query_params.get("series", ""))
-            rows, total = self.deps.imaging.instances(tx, uid, chosen.series_uid, INSTANCES_SHOWN, (number - 1) * INSTANCES_SHOWN) if chosen else ((), 0)
+            rows, total = (
+                self.deps.imaging.instances(tx, uid, chosen.series_uid, INSTANCES_SHOWN, (number - 1) * INSTANCES_SHOWN)
+                if chosen
+                else ((), 0)
+            )
             events = self.deps.process.about(tx, uid, EVENTS_SHOWN)
         context = StudyPageContext(
             row=detail.row,
@@ -125,7 +130,9 @@ class StudyPages:
             download_url=f"/dicom-web/studies/{uid}?accept=application/zip",
             etag=etag,
         )
-        return self.deps.shell.page(request, "studies/study.html", context, self.deps.shell.text(request, _("Study")), actor, etag)
+        return self.deps.shell.page(
+            request, "studies/study.html", context, self.deps.shell.text(request, _("Study")), actor, etag
+        )
 
     def preview(self, request: Request) -> Response:
         """GET /studies/{study}/preview: a piece of a page, for the pane beside the list."""
@@ -149,7 +156,9 @@ class StudyPages:
         tags, complete = table(dataset)
         path = f"/dicom-web/studies/{study}/series/{series}/instances/{sop}"
         context = InstancePage(detail.row, study, series, sop, tags, complete, path, any(tag in dataset for tag in PIXEL_TAGS))
-        return self.deps.shell.page(request, "studies/instance.html", context, self.deps.shell.text(request, _("Attributes")), actor)
+        return self.deps.shell.page(
+            request, "studies/instance.html", context, self.deps.shell.text(request, _("Attributes")), actor
+        )
 
     def _wanted(self, request: Request) -> StudyFilter:
         asked = request.query_params
@@ -172,7 +181,11 @@ class StudyPages:
         groups = []
         for parameter, heading in HEADINGS.items():
             values = tuple(
-                Facet(one.value, self.deps.shell.text(request, RECENCY_LABELS[one.value]) if one.value in RECENCY_LABELS else one.label, one.count)
+                Facet(
+                    one.value,
+                    self.deps.shell.text(request, RECENCY_LABELS[one.value]) if one.value in RECENCY_LABELS else one.label,
+                    one.count,
+                )
                 for one in found.facets.get(parameter, ())
                 if one.value
             )
@@ -183,7 +196,11 @@ class StudyPages:
 
     def _etag(self, request: Request, actor: Actor, watermark: str, wanted: object) -> str:
         """Changes with everything a page of this visitor is made of."""
-        asked = (request.url.path, request.url.query, *(request.headers.get(name) for name in ("cookie", "accept", "accept-language")))
+        asked = (
+            request.url.path,
+            request.url.query,
+            *(request.headers.get(name) for name in ("cookie", "accept", "accept-language")),
+        )
         parts = (watermark, wanted, actor, asked, self.deps.shell.today())
         return f'W/"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"'
 

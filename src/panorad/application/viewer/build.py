@@ -30,7 +30,7 @@ _INLINE = re.compile(r"<script(?![^>]*\bsrc=)[^>]*>(.*?)</script>", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file of the build: where it lies, its gzip form if there is one, its media type, and whether its name changes with its content."""
+    """One file of the build: where it lies, its gzip form, its media type, whether its name changes with its content."""
 
     path: Path
     packed: Path | None
@@ -60,15 +60,19 @@ def read(folder: Path | None) -> Build:
         if path.suffix in MEDIA_TYPES and path.is_file():
             packed = path.with_name(path.name + ".gz")
             name = path.relative_to(folder).as_posix()
-            pieces[name] = Piece(path, packed if packed.is_file() else None, MEDIA_TYPES[path.suffix], bool(_HASHED.search(path.name)))
+            pieces[name] = Piece(
+                path, packed if packed.is_file() else None, MEDIA_TYPES[path.suffix], bool(_HASHED.search(path.name))
+            )
     return Build(pieces, policy((folder / "index.html").read_text(encoding="utf-8")))
 
 
 def policy(index: str) -> str:
-    """The policy for OHIF's page: its own inline scripts by their hash, WebAssembly and generated array code, workers, styles set by script."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'" for text in _INLINE.findall(index) if text)
+    """The policy for OHIF's page: its inline scripts by hash, WebAssembly, generated array code, workers, styles by script."""
+    digests = (hashlib.sha256(text.encode()).digest() for text in _INLINE.findall(index) if text)
+    hashes = " ".join(f"'sha256-{base64.b64encode(digest).decode()}'" for digest in digests)
     return (
         f"default-src 'self'; script-src 'self' {hashes} 'wasm-unsafe-eval' 'unsafe-eval' blob:; worker-src 'self' blob:; "
         "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self' blob:; font-src 'self' data:; "
-        "connect-src 'self' data: blob:; frame-src 'self' blob:; frame-ancestors 'self'; object-src 'none'; base-uri 'none'; form-action 'self'"
+        "connect-src 'self' data: blob:; frame-src 'self' blob:; "
+        "frame-ancestors 'self'; object-src 'none'; base-uri 'none'; form-action 'self'"
     )

@@ -61,7 +61,8 @@ window.config.whiteLabeling = {{
   createLogoComponentFn: (React) => React.createElement(
     "a",
     {{ href: "/", title: {back}, className: "flex items-center gap-2 px-2 text-foreground" }},
-    React.createElement("svg", {{ viewBox: "0 0 26 26", width: 24, height: 24, fill: "none", stroke: "#6aa8ff", strokeWidth: 2.4 }},
+    React.createElement(
+      "svg", {{ viewBox: "0 0 26 26", width: 24, height: 24, fill: "none", stroke: "#6aa8ff", strokeWidth: 2.4 }},
       React.createElement("circle", {{ cx: 13, cy: 13, r: 11.5 }}),
       React.createElement("path", {{ d: "M3 15c4-6 7-6 10 0s6 6 10 0" }})),
     {back},

@@ -1,4 +1,4 @@
-"""Serves the viewer to people who are signed in: its files, its configuration, and index.html for every path of its own router."""
+"""Serves the viewer to people who are signed in: its files, its configuration, index.html for every path of its own router."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ from panorad.data.imaging.elements import (
     coding_of,
 )
 from panorad.data.imaging.header import inflate
-from panorad.data.imaging.syntaxes import EXPLICIT_LE, Syntax, syntax_of
+from panorad.data.imaging.part10 import split
+from panorad.data.imaging.syntaxes import Syntax, syntax_of
 
 Items = list[list["Element"]]
 Element = tuple[int, str, int, int, Items | None]
@@ -50,7 +51,7 @@ class DataSet:
     view: memoryview
     start: int
     syntax: Syntax
-    meta: dict[int, bytes]
+    meta: dict[str, str]
     implicit: bool
     big: bool
 
@@ -64,26 +65,17 @@ class DataSet:
 
 
 def open_part10(part10: Buffer) -> DataSet:
-    """Read the preamble and file meta information of a complete Part 10 file; inflate a deflated data set.
+    """Split a complete Part 10 file (or a bare data set) and inflate it when it is deflated.
 
     Raises:
-        DatasetInvalid: no DICM prefix, a broken file meta, or deflated bytes that are damaged or grow too large.
+        DatasetInvalid: it is no DICOM, its file meta information is broken, or deflated bytes are damaged or grow too large.
     """
     view = memoryview(part10)
-    if bytes(view[128:132]) != b"DICM":
-        raise DatasetInvalid("it has no DICM prefix")
-    meta: dict[int, bytes] = {}
-    at = 132
-    while bytes(view[at : at + 2]) == b"\x02\x00":
-        tag, _, start, stop, _ = _element(view, at, len(view), implicit=False, big=False)
-        if stop < 0:
-            raise DatasetInvalid("its file meta information has an element of undefined length")
-        meta[tag] = bytes(view[start:stop])
-        at = stop
-    syntax = syntax_of(meta.get(0x00020010, EXPLICIT_LE.encode()).decode("ascii", "replace").strip("\0 "))
+    at, uid, meta = split(view)
+    syntax = syntax_of(uid)
     if syntax.deflated:
         view, at = memoryview(inflate(view[at:])), 0
-    coding = coding_of(view[at : at + 8], syntax.uid)
+    coding = coding_of(view[at : at + 8], uid)
     return DataSet(view, at, syntax, meta, not coding.explicit, coding.order == ">")
 
 

@@ -30,7 +30,7 @@ class SyntaxUndecodable(PanoradError):
 def decode_frame(image: Image, number: int) -> Pixels:
     """The pixels of a frame, counted from 1: shape (rows, columns) or (rows, columns, samples), native byte order, not rescaled.
 
-    The type is that of the data set, but signed where a stream has negative values that the data set does not admit. Colour
+    The type is that of the data set, but signed where a JPEG 2000 stream is, whatever the data set says. Colour
     comes as `decoded_photometric` says: a JPEG in YCbCr is already RGB, subsampled native chroma is at full resolution.
 
     Raises:
@@ -172,6 +172,12 @@ def stream_size(frame: bytes) -> tuple[int, int, int] | None:
     return None
 
 
+def stream_is_signed(frame: bytes) -> bool:
+    """Whether a JPEG 2000 stream declares its first component as signed (ISO/IEC 15444-1 section A.5.1)."""
+    siz = frame.find(b"\xff\x4f\xff\x51", 0, 4096)
+    return siz >= 0 and len(frame) > siz + 42 and bool(frame[siz + 42] & 0x80)
+
+
 _FRAME_HEADERS = frozenset((*range(0xC0, 0xD0), 0xF7)) - {0xC4, 0xC8, 0xCC}
 """Start of Frame markers of JPEG (ITU-T T.81) and JPEG-LS (T.87)."""
 
@@ -299,4 +305,4 @@ def _fit(pixels: Pixels, pixel: ImagePixel) -> Pixels:
         if shift and not bool((pixels >> pixel.stored).any()):
             return np.asarray((pixels.astype(wanted) << shift) >> shift)
         return pixels.astype(wanted)
-    return pixels if int(pixels.min()) < 0 else pixels.astype(wanted)
+    return pixels.astype(f"<i{wanted.itemsize}", copy=False)

@@ -26,7 +26,7 @@ from panorad.data.imaging.elements import (
     tag_name,
     walk,
 )
-from panorad.data.imaging.header import CHARACTER_SET, PIXELS, inflate
+from panorad.data.imaging.header import CHARACTER_SET, PIXELS, inflate_head
 from panorad.data.imaging.name_keys import name_keys
 from panorad.model.instance import Description
 from panorad.model.person_name import GROUPS
@@ -38,7 +38,6 @@ MAX_DEPTH = 16
 """Sequences of the described attributes are kept to this depth."""
 MAX_BINARY = 1024
 """Binary values of more bytes than this are left to the metadata of the instance."""
-_INFLATED_LIMIT = 1 << 28
 _PATIENT_NAME = 0x00100010
 _KEPT: Mapping[int, Attribute] = {**PATIENT, **STUDY, **SERIES}
 _WANTED = {**_KEPT, CHARACTER_SET: Attribute("CS", "SpecificCharacterSet"), **dict.fromkeys(PIXELS, Attribute("OW", "PixelData"))}
@@ -52,7 +51,7 @@ def describe(data: Buffer, transfer_syntax: str) -> Description:
     data set cannot be walked.
     """
     if transfer_syntax in DEFLATED:
-        data, transfer_syntax = inflate(data, _INFLATED_LIMIT), "1.2.840.10008.1.2.1"
+        data, transfer_syntax = inflate_head(data)[0], "1.2.840.10008.1.2.1"
     coding = coding_of(data, transfer_syntax)
     found, _ = walk(data, 0, len(data), coding, coding.wanted(_WANTED), frozenset(map(coding.raw, PIXELS)))
     reader = _Reader(data)

@@ -29,7 +29,7 @@ from panorad.data.imaging.elements import (
 )
 from panorad.model.instance import Header
 
-__all__ = ["INFLATED_LIMIT", "DatasetInvalid", "HeaderIncomplete", "check_extent", "inflate", "scan"]
+__all__ = ["INFLATED_LIMIT", "DatasetInvalid", "HeaderIncomplete", "check_extent", "inflate", "inflate_head", "scan"]
 
 INFLATED_LIMIT: Final = 1 << 30
 """Bytes to which a deflated data set may grow; more is refused as a decompression bomb."""
@@ -147,21 +147,36 @@ def _unsigned(data: Buffer, found: dict[int, Span], tag: int, coding: Coding) ->
 
 
 def _scan_deflated(data: Buffer, transfer_syntax: str, complete: bool) -> Header:
-    """Inflates no further than the header reaches, at most `_INFLATED_HEADER_LIMIT` bytes."""
-    inflated, look_at = bytearray(), _CHUNK
-    for piece in _inflated(data, _INFLATED_HEADER_LIMIT):
-        inflated += piece
-        if len(inflated) >= look_at:
-            look_at *= 4
-            try:
-                return _without_pixels(scan(inflated, "1.2.840.10008.1.2.1", complete=False), transfer_syntax)
-            except HeaderIncomplete:
-                continue
-    return _without_pixels(scan(inflated, "1.2.840.10008.1.2.1", complete=complete), transfer_syntax)
-
-
-def _without_pixels(header: Header, transfer_syntax: str) -> Header:
+    head, whole = inflate_head(data)
+    header = scan(head, "1.2.840.10008.1.2.1", complete=complete and whole)
     return replace(header, transfer_syntax=transfer_syntax, pixel_at=None, pixel_length=None)
+
+
+def inflate_head(data: Buffer) -> tuple[bytearray, bool]:
+    """Inflates a deflated data set no further than to its pixel data, or to its end where there are none.
+
+    Tells too whether that was reached, which is not so when `data` is cut. Raises `DatasetInvalid` when it is damaged, or when
+    the pixel data do not begin within 256 MiB.
+    """
+    head, look_at = bytearray(), _CHUNK
+    try:
+        for piece in _inflated(data, _INFLATED_HEADER_LIMIT):
+            head += piece
+            if len(head) >= look_at:
+                look_at *= 4
+                if _has_pixels(head):
+                    return head, True
+    except HeaderIncomplete:
+        return head, False
+    return head, True
+
+
+def _has_pixels(head: bytearray) -> bool:
+    try:
+        found, _ = walk(head, 0, len(head), EXPLICIT_LE, _WANTED[EXPLICIT_LE.name], _STOPS[EXPLICIT_LE.name])
+    except HeaderIncomplete:
+        return False
+    return any(tag in found for tag in PIXELS)
 
 
 def inflate(data: Buffer, limit: int = INFLATED_LIMIT) -> bytes:

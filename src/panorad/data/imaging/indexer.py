@@ -1,7 +1,8 @@
 """Writing the index in batches: one thread of each receiving process turns landed instances into rows and events.
 
 Received images wait here for at most a fifth of a second, so that hundreds share one transaction. The transaction may reach the disk
-late: the landing segment is the truth, and recovery reads it again.
+late: the landing segment is the truth, and recovery reads it again. An instance that the index cannot hold is quarantined, so that it
+never stops the others.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import time
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
-from panorad.data.imaging import store
-from panorad.data.imaging.blobs import Blobs
+from panorad.data.imaging import quarantine, store
+from panorad.data.imaging.blobs import Blobs, ObjectAbsent
 from panorad.data.imaging.describe import describe
 from panorad.data.imaging.segment import Segment
-from panorad.kit.errors import PanoradError
+from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Begin, Transaction
 from panorad.model.actor import SYSTEM, Actor
 from panorad.model.event import Event
@@ -71,13 +73,22 @@ Item = Landed | Quarantined
 _SeriesKey = tuple[int, str, str, str, str]
 
 
+def _by_intake(batch: list[Item]) -> list[list[Item]]:
+    """The items of each intake, in order."""
+    found: dict[int, list[Item]] = defaultdict(list)
+    for item in batch:
+        found[id(item.intake)].append(item)
+    return list(found.values())
+
+
 class Indexer:
     """The index writer of one process. `relaxed` opens transactions whose commit may reach the disk late, `durable` those that may not."""
 
-    def __init__(self, relaxed: Begin, durable: Begin, blobs: Blobs) -> None:
+    def __init__(self, relaxed: Begin, durable: Begin, blobs: Blobs, quarantine_folder: Path) -> None:
         self._relaxed = relaxed
         self._durable = durable
         self._blobs = blobs
+        self._quarantine = quarantine_folder
         self._items: list[Item] = []
         self._sealed: list[Segment] = []
         self._owed: dict[int, int] = defaultdict(int)
@@ -143,7 +154,9 @@ class Indexer:
                         return
                     continue
             try:
-                self._write(batch)
+                for items in _by_intake(batch):
+                    self._write(items)
+                    self._done(items)
                 if everything:
                     self._seal_all(sealed)
             except Exception as error:
@@ -156,26 +169,55 @@ class Indexer:
                 delay = min(delay * 2, 5.0)
                 continue
             delay = 0.1
-            with self._wake:
-                del self._items[: len(batch)]
-                for item in batch:
-                    self._owed[id(item.intake)] -= 1
-                    if not self._owed[id(item.intake)]:
-                        del self._owed[id(item.intake)]
-                if not self._items:
-                    self._urgent = False
-                self._wake.notify_all()
 
-    def _write(self, batch: list[Item]) -> None:
-        by_intake: dict[int, list[Item]] = defaultdict(list)
-        for item in batch:
-            by_intake[id(item.intake)].append(item)
-        for items in by_intake.values():
-            receipts, learned = store.retry(partial(self._write_for, items[0].intake.actor, items))
-            items[0].intake.receipts.extend(receipts)
-            self._known.update(learned)
-            while len(self._known) > _KNOWN_SERIES:
-                self._known.popitem(last=False)
+    def _done(self, items: list[Item]) -> None:
+        """These items of one intake need no more work."""
+        gone = set(map(id, items))
+        with self._wake:
+            self._items = [item for item in self._items if id(item) not in gone]
+            owner = id(items[0].intake)
+            self._owed[owner] -= len(items)
+            if not self._owed[owner]:
+                del self._owed[owner]
+            if not self._items:
+                self._urgent = False
+            self._wake.notify_all()
+
+    def _write(self, items: list[Item]) -> None:
+        """Write items of one intake. Raises what is to be tried again; an item that the index cannot hold is quarantined."""
+        intake = items[0].intake
+        try:
+            receipts, learned = store.retry(partial(self._write_for, intake.actor, items))
+        except Exception as error:
+            if isinstance(error, PanoradError) and error.kind is Kind.UNAVAILABLE:
+                raise
+            self._known.clear()
+            if len(items) > 1:
+                for half in (items[: len(items) // 2], items[len(items) // 2 :]):
+                    self._write(half)
+            else:
+                self._set_aside(items[0], error)
+            return
+        intake.receipts.extend(receipts)
+        self._known.update(learned)
+        while len(self._known) > _KNOWN_SERIES:
+            self._known.popitem(last=False)
+
+    def _set_aside(self, item: Item, error: Exception) -> None:
+        """Quarantine what the index cannot hold."""
+        reason = error.message if isinstance(error, PanoradError) else f"the index cannot hold it: {type(error).__name__}"
+        log.error("an instance cannot be indexed", reason=reason, object=item.key, exc_info=not isinstance(error, PanoradError))
+        if isinstance(item, Quarantined):
+            return
+        key = quarantine.key_of(item.intake.actor.institution_code, item.digest)
+        note = {"source": item.intake.source, "kind": "not-indexed", "reason": reason, "sop_uid": item.header.sop_uid, "bytes": item.length}
+        try:
+            with self._blobs.view(Place(item.key, item.at, item.length, item.data_at)) as part10:
+                quarantine.keep(self._quarantine, key, part10, note)
+        except ObjectAbsent:
+            log.error("its bytes are gone too", object=item.key, sop=item.header.sop_uid)
+        aside = Quarantined(item.intake, key, "not-indexed", reason, item.header.sop_uid, item.length)
+        store.retry(partial(self._write_for, item.intake.actor, [aside]))
 
     def _write_for(self, actor: Actor, items: list[Item]) -> tuple[list[Receipt], dict[_SeriesKey, tuple[int, int]]]:
         receipts: dict[int, Receipt] = {}
@@ -214,7 +256,7 @@ class Indexer:
                 tx.emit(Event("study.stored", objects))
             learned[series] = known
         fates = store.add_instances(tx, actor, known, key, landed)
-        counts = {fate: fates.count(fate) for fate in ("stored", "duplicate", "conflict") if fate in fates}
+        counts: dict[str, int] = {fate: fates.count(fate) for fate in ("stored", "duplicate", "conflict") if fate in fates}
         tx.emit(Event("instances.received", objects, {**counts, "bytes": sum(item.length for item in landed), "via": landed[0].intake.source}))
         if "conflict" in counts:
             uids = [item.header.sop_uid for item, fate in zip(landed, fates, strict=True) if fate == "conflict"]

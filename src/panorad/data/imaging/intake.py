@@ -7,28 +7,26 @@ does not. The index itself is written in batches by the Indexer, and `Intake.flu
 
 from __future__ import annotations
 
-import json
 import mmap
-import os
+import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from blake3 import blake3
 
+from panorad.data.imaging import quarantine
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
 from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
 from panorad.data.imaging.part10 import file_meta, split
-from panorad.data.imaging.segment import BLOCK, Buffer, Segment, make_folders, storage_error, sync_folder
+from panorad.data.imaging.segment import BLOCK, Blanks, Buffer, Segment
 from panorad.kit.errors import DatabaseDown, Kind, PanoradError
 from panorad.model.actor import Actor
 from panorad.model.instance import Header, Receipt
 
 _HEAD = 1 << 16
 _SNIFF = 1 << 14
-_ROLL_AT = 1 << 29
 _SYNC_EVERY = 1 << 27
 _IDLE_S = 20.0
 _MOST_WAITING = 20_000
@@ -47,12 +45,14 @@ class Refused(PanoradError):
 class Intakes:
     """All intakes of one process: they share the indexer and reuse each other's segments."""
 
-    def __init__(self, home: Path, indexer: Indexer) -> None:
+    def __init__(self, home: Path, indexer: Indexer, blanks: Blanks | None = None) -> None:
         self.objects = home / "objects"
         self.marks = home / "open"
         self.quarantine = home / "quarantine"
         self.indexer = indexer
+        self._blanks = blanks
         self._idle: list[tuple[str, Segment]] = []
+        self._lock = threading.Lock()
 
     def open(self, actor: Actor, source: str) -> Intake:
         """Begin to receive from one sender. `source` tells the door and the peer, such as `dimse CT_YUNLING@10.0.0.7`."""
@@ -62,18 +62,20 @@ class Intakes:
 
     def segment(self, code: str) -> Segment:
         """A segment of this institution for the caller alone: an idle one, or a new one."""
-        for index, (owner, _) in enumerate(self._idle):
-            if owner == code:
-                with suppress(IndexError):
-                    return self._idle.pop(index)[1]
-        return Segment(self.objects, self.marks, code)
+        with self._lock:
+            for index, (owner, segment) in enumerate(self._idle):
+                if owner == code:
+                    del self._idle[index]
+                    return segment
+        return Segment(self.objects, self.marks, code, self._blanks)
 
     def release(self, code: str, segment: Segment) -> None:
         """Give a segment back: to be reused, or sealed when it is long enough."""
-        if segment.end >= _ROLL_AT:
+        if segment.end >= segment.room:
             self.seal(segment)
         else:
-            self._idle.append((code, segment))
+            with self._lock:
+                self._idle.append((code, segment))
 
     def seal(self, segment: Segment) -> None:
         """Close a segment; the indexer removes its open mark once the index holds it for good."""
@@ -83,11 +85,11 @@ class Intakes:
     def tidy(self, idle_s: float = _IDLE_S) -> None:
         """Seal the segments that nobody has used for a while; called now and then, and with 0 on the way out."""
         limit = time.monotonic() - idle_s
-        for pair in list(self._idle):
-            if pair[1].used_at <= limit:
-                with suppress(ValueError):
-                    self._idle.remove(pair)
-                    self.seal(pair[1])
+        with self._lock:
+            old = [pair for pair in self._idle if pair[1].used_at <= limit]
+            self._idle = [pair for pair in self._idle if pair not in old]
+        for _, segment in old:
+            self.seal(segment)
 
     def close(self) -> None:
         """Seal every idle segment and stop the indexer once it has written everything."""
@@ -145,7 +147,7 @@ class Intake:
     # -- for Incoming --------------------------------------------------------------------------------------------------------------
 
     def _begin(self, start: Callable[[Incoming], None]) -> Incoming:
-        if self._segment is not None and self._segment.end >= _ROLL_AT:
+        if self._segment is not None and self._segment.end >= self._segment.room:
             self._sync()
             segment, self._segment = self._segment, None
             self._intakes.seal(segment)
@@ -176,24 +178,10 @@ class Intake:
             self._unsynced, self._unsynced_bytes = [], 0
 
     def _quarantine(self, part10: memoryview, digest: bytes, code: str, reason: str, sop_uid: str) -> None:
-        """Keep bytes that cannot be indexed, once per content, with their reason beside them."""
-        folder = self._intakes.quarantine / self.actor.institution_code
-        key = f"{self.actor.institution_code}/{digest.hex()[:40]}.dcm"
-        path = self._intakes.quarantine / key
+        """Keep bytes that cannot be indexed."""
+        key = quarantine.key_of(self.actor.institution_code, digest)
         note = {"source": self.source, "kind": code, "reason": reason, "sop_uid": sop_uid, "bytes": len(part10)}
-        try:
-            make_folders(folder)
-            if not path.exists():
-                fresh = path.with_suffix(".new")
-                with fresh.open("wb") as file:
-                    file.write(part10)
-                    file.flush()
-                    os.fsync(file.fileno())
-                path.with_suffix(".json").write_text(json.dumps(note), "utf-8")
-                fresh.rename(path)
-                sync_folder(folder)
-        except OSError as error:
-            raise storage_error(error) from error
+        quarantine.keep(self._intakes.quarantine, key, part10, note)
         self._intakes.indexer.submit([Quarantined(self, key, code, reason, sop_uid, len(part10))])
 
 
@@ -250,14 +238,14 @@ class Incoming:
         if self._meta is not None:
             self._segment.write(self._start, self._meta)
         at = self._start
-        self._segment.commit(f"{header.study_uid}/{header.series_uid}/{header.sop_uid}.dcm", length)
-        self._intake._landed(Landed(self._intake, self._segment.key, at, length, self._data_at, header, self._hash.digest()), sync)
+        self._segment.commit(f"{header.study_uid}/{header.series_uid}/{header.sop_uid}.dcm", length, digest := self._hash.digest())
+        self._intake._landed(Landed(self._intake, self._segment.key, at, length, self._data_at, header, digest), sync)
         return header
 
     def abort(self) -> None:
         """The sender went away: forget the bytes."""
         self._intake._current = None
-        self._segment.drop_tail()
+        self._segment.drop_tail(self._position)
 
     def _sniff(self) -> None:
         """Find where the data set of a Part 10 file begins; give one to a file that has no File Meta Information."""
@@ -279,11 +267,13 @@ class Incoming:
         self._position = self._segment.write(self._position, first)
 
     def _checked_header(self) -> Header:
+        if self._position == self._start + self._data_at:
+            raise DatasetInvalid("there are no bytes")
         with self._mapped() as mapped:
             whole = memoryview(mapped)[self._start % mmap.ALLOCATIONGRANULARITY + self._data_at :]
             try:
                 try:
-                    header = scan(self._head, self._syntax)
+                    header = scan(self._head, self._syntax, complete=len(self._head) == len(whole))
                 except HeaderIncomplete:
                     header = scan(whole, self._syntax)
                 check_extent(whole, header)
@@ -295,8 +285,6 @@ class Incoming:
 
     def _mapped(self) -> mmap.mmap:
         offset = self._start - self._start % mmap.ALLOCATIONGRANULARITY
-        if self._position == self._start + self._data_at:
-            raise DatasetInvalid("there are no bytes")
         return mmap.mmap(self._segment.fileno(), self._position - offset, access=mmap.ACCESS_READ, offset=offset)
 
     def _refuse(self, code: str, reason: str) -> None:
@@ -304,8 +292,8 @@ class Incoming:
             if self._position > self._start:
                 if self._meta is not None:
                     self._segment.write(self._start, self._meta)
-                data = os.pread(self._segment.fileno(), self._position - self._start, self._start)
-                self._intake._quarantine(memoryview(data), self._hash.digest(), code, reason, self._sop_uid)
+                with self._mapped() as mapped, memoryview(mapped)[self._start % mmap.ALLOCATIONGRANULARITY :] as data:
+                    self._intake._quarantine(data, self._hash.digest(), code, reason, self._sop_uid)
         finally:
             self.abort()
         raise Refused(code, reason)

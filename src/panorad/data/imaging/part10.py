@@ -29,31 +29,32 @@ _SYNTAX_OF: Mapping[str, str] = {
     EXPLICIT_BE.name: "1.2.840.10008.1.2.2",
 }
 
-_META: Mapping[int, tuple[str, str]] = {
-    0x0000: ("UL", "FileMetaInformationGroupLength"),
-    0x0001: ("OB", "FileMetaInformationVersion"),
-    0x0002: ("UI", "MediaStorageSOPClassUID"),
-    0x0003: ("UI", "MediaStorageSOPInstanceUID"),
-    0x0010: ("UI", "TransferSyntaxUID"),
-    0x0012: ("UI", "ImplementationClassUID"),
-    0x0013: ("SH", "ImplementationVersionName"),
-    0x0016: ("AE", "SourceApplicationEntityTitle"),
-    0x0017: ("AE", "SendingApplicationEntityTitle"),
-    0x0018: ("AE", "ReceivingApplicationEntityTitle"),
-    0x0026: ("UR", "SourcePresentationAddress"),
-    0x0027: ("UR", "SendingPresentationAddress"),
-    0x0028: ("UR", "ReceivingPresentationAddress"),
-    0x0100: ("UI", "PrivateInformationCreatorUID"),
-    0x0102: ("OB", "PrivateInformation"),
+_META: Mapping[int, str] = {
+    0x0000: "UL",  # FileMetaInformationGroupLength
+    0x0001: "OB",  # FileMetaInformationVersion
+    0x0002: "UI",  # MediaStorageSOPClassUID
+    0x0003: "UI",  # MediaStorageSOPInstanceUID
+    0x0010: "UI",  # TransferSyntaxUID
+    0x0012: "UI",  # ImplementationClassUID
+    0x0013: "SH",  # ImplementationVersionName
+    0x0016: "AE",  # SourceApplicationEntityTitle
+    0x0017: "AE",  # SendingApplicationEntityTitle
+    0x0018: "AE",  # ReceivingApplicationEntityTitle
+    0x0026: "UR",  # SourcePresentationAddress
+    0x0027: "UR",  # SendingPresentationAddress
+    0x0028: "UR",  # ReceivingPresentationAddress
+    0x0100: "UI",  # PrivateInformationCreatorUID
+    0x0102: "OB",  # PrivateInformation
 }
-"""File Meta Information (PS3.10 Table 7.1-1): element of group 0002, its VR and keyword."""
+"""File Meta Information (PS3.10 Table 7.1-1): element of group 0002, and its VR."""
 
+_TRANSFER_SYNTAX = "00020010"
 _LONG = frozenset(vr.encode() for vr in LONG_VRS)
 _FIRST_GROUPS = frozenset({0x0004, 0x0008})
 
 
 class Part10(NamedTuple):
-    """The parts of a file: the data set begins `data_at` bytes into it; `meta` holds the values of group 0002 by keyword.
+    """The parts of a file: the data set begins `data_at` bytes into it; `meta` holds group 0002 by tag ("00020010").
 
     Binary values of `meta` are in hexadecimal digits. `transfer_syntax` is what the file says, or what the data set looks like
     when it does not.
@@ -76,7 +77,7 @@ def split(data: Buffer) -> Part10:
             raise DatasetInvalid("neither the mark DICM nor the first element of a data set is there")
         return Part10(0, _SYNTAX_OF[coding.name], {})
     at, meta = _meta(data, start or 0)
-    syntax = meta.get("TransferSyntaxUID", "")
+    syntax = meta.get(_TRANSFER_SYNTAX, "")
     if not syntax:
         coding = _look(data, at)
         if coding is None:
@@ -124,19 +125,20 @@ def _meta(data: Buffer, at: int) -> tuple[int, dict[str, str]]:
             if element == 0 and length == 4:
                 end = at + struct.unpack("<I", value)[0]
             elif element in _META:
-                vr_name, keyword = _META[element]
-                meta[keyword] = value.hex() if vr_name == "OB" else value.decode("ascii", "replace").strip("\0 ")
+                meta[f"0002{element:04X}"] = (
+                    value.hex() if _META[element] == "OB" else value.decode("ascii", "replace").strip("\0 ")
+                )
     except struct.error:
         raise DatasetInvalid("the file ends inside its file meta information") from None
     if last < 0:
         raise DatasetInvalid("there is no file meta information behind the mark DICM")
-    if at + 8 > len(data) and "TransferSyntaxUID" not in meta:
+    if at + 8 > len(data) and _TRANSFER_SYNTAX not in meta:
         raise DatasetInvalid(f"the file ends inside its file meta information, behind element (0002,{last:04X})")
     return at, meta
 
 
 def _deflated(meta: Mapping[str, str]) -> bool:
-    return meta.get("TransferSyntaxUID") in DEFLATED
+    return meta.get(_TRANSFER_SYNTAX) in DEFLATED
 
 
 def file_meta(
@@ -169,7 +171,7 @@ def _around(sop_class: str, transfer_syntax: str, source_ae: str, sending_ae: st
 
 
 def _element(element: int, value: str) -> bytes:
-    vr = _META[element][0].encode()
+    vr = _META[element].encode()
     padded = _padded(value, b"\0" if vr == b"UI" else b" ")
     return struct.pack("<HH2sH", 2, element, vr, len(padded)) + padded
 

@@ -84,7 +84,8 @@ select (select count(*) from study), (select count(*) from series), (select coal
        (select count(*) from series where settled_version is distinct from version);
 
 -- name: clear_index
-truncate conflict, instance, series, name_key, study, object restart identity cascade;
+-- Ids are never used again: files of the cache and the memory of running processes go by them.
+truncate conflict, instance, series, name_key, study, object cascade;
 
 -- name: find_patients
 select distinct on (s.institution_id, s.issuer, s.patient_id) s.attributes, s.issuer, s.patient_id,

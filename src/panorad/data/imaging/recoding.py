@@ -9,7 +9,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Mapping
 
-from panorad.data.imaging.dataset import Context, DataSet, Element, dictionary_vr, items_of
+from panorad.data.imaging.dataset import Context, DataSet, Element, items_of
 from panorad.data.imaging.elements import ITEM, LONG_VRS, UNDEFINED, DatasetInvalid
 
 Change = tuple[str, Iterable[bytes], int]
@@ -144,20 +144,3 @@ def _head_length(view: memoryview, element: Element, implicit: bool) -> int:
     if implicit or (vr not in _LONG):
         return 8
     return 12 if bytes(view[start - 12 : start - 8]) == struct.pack("<HH", tag >> 16, tag & 0xFFFF) else 8
-
-
-def file_meta(meta: Mapping[int, bytes], changes: Mapping[int, str]) -> bytes:
-    """Preamble, prefix and file meta information (PS3.10 section 7.1) with these UIDs changed and the group length counted
-    anew."""
-    values = {tag: value for tag, value in meta.items() if tag != 0x00020000}
-    values |= {tag: (uid.encode() + b"\0" * (len(uid) % 2)) for tag, uid in changes.items()}
-    values.setdefault(0x00020001, b"\0\1")
-    pieces = []
-    for tag, value in sorted(values.items()):
-        vr = dictionary_vr(tag)
-        long = vr in _LONG
-        lengths = struct.pack("<HI", 0, len(value)) if long else struct.pack("<H", len(value))
-        pieces.append(struct.pack("<HH2s", 2, tag & 0xFFFF, vr.encode()) + lengths)
-        pieces.append(value)
-    group = b"".join(pieces)
-    return b"\0" * 128 + b"DICM" + struct.pack("<HH2sHI", 2, 0, b"UL", 4, len(group)) + group

@@ -16,7 +16,7 @@ from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
 from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
 from panorad.data.imaging.part10 import split
-from panorad.data.imaging.segment import Segment, members
+from panorad.data.imaging.segment import Segment, members, trim
 from panorad.kit.errors import PanoradError
 from panorad.kit.transaction import Begin
 from panorad.model.actor import SYSTEM, Actor
@@ -43,9 +43,13 @@ def _code_of(key: str) -> str:
     return key.split("/")[1]
 
 
-def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iterator[Landed]:
-    """The complete members of an object that the index does not know, checked as they were when they arrived."""
-    for name, at, length in members(blobs.path(key)):
+def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iterator[tuple[Landed, bool]]:
+    """The complete members of an object that the index does not know, checked as they were when they arrived.
+
+    The flag tells whether the bytes are those that were received: after a loss of power a member's header may have reached the disk
+    and its bytes not.
+    """
+    for name, at, length, received in members(blobs.path(key)):
         if at in known:
             continue
         with blobs.view(Place(key, at, length, 0)) as view:
@@ -59,7 +63,7 @@ def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iter
                 continue
             digest = _digest(data)
             data.release()
-        yield Landed(reader, key, at, length, parts.data_at, header, digest)
+        yield Landed(reader, key, at, length, parts.data_at, header, received or digest), digest == (received or digest)
 
 
 def _digest(data: memoryview) -> bytes:
@@ -82,12 +86,18 @@ def recover(begin: Begin, indexer: Indexer, blobs: Blobs, marks: Path, actor_of:
             reader = Reader(actor_of(_code_of(key)), "recovery")
             with begin(reader.actor) as tx:
                 known = store.indexed_offsets(tx, key)
-            landed = list(read_object(blobs, reader, key, known))
+            landed = []
+            for item, whole in read_object(blobs, reader, key, known):
+                if whole:
+                    landed.append(item)
+                else:  # it was never acknowledged, and its sender will send it again
+                    log.error("a member did not reach the disk whole", object=key, sop=item.header.sop_uid)
             if landed:
                 indexer.submit(landed)
                 if not indexer.wait(reader, 600):
                     raise PanoradError(f"recovery of {key} did not finish")
                 found += len(landed)
+            trim(blobs.path(key))
         finished.append((mark, key))
     if finished:
         with begin(SYSTEM) as tx:
@@ -103,12 +113,13 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     with owner(SYSTEM) as tx:
         store.clear_index(tx)
     count = 0
+    damaged: list[Landed] = []  # come last, so that a whole copy under the same UIDs is found first
     for n, path in enumerate(paths, 1):
         key = path.relative_to(blobs.folder).as_posix()
         reader = Reader(actor_of(_code_of(key)), "reindex")
         batch: list[Landed] = []
-        for landed in read_object(blobs, reader, key, set()):
-            batch.append(landed)
+        for landed, whole in read_object(blobs, reader, key, set()):
+            (batch if whole else damaged).append(landed)
             count += 1
             if len(batch) == 500:
                 indexer.submit(batch)
@@ -117,6 +128,10 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
         indexer.submit(batch)
         indexer.wait(reader, 600)
         progress(n, len(paths))
+    for landed in damaged:
+        log.error("stored bytes have changed", object=landed.key, sop=landed.header.sop_uid)
+        indexer.submit([landed])
+        indexer.wait(landed.intake, 600)
     with begin(SYSTEM) as tx:
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
@@ -160,6 +175,6 @@ def verify(begin: Begin, blobs: Blobs, progress: Progress) -> tuple[int, list[Da
             break
         after = chunk[-1].id
     with begin(SYSTEM) as tx:
-        outcome = "failure" if damaged else "success"
-        tx.emit(Event("archive.verified", {"damaged": [d.stored.header.sop_uid for d in damaged[:50]]}, {"instances": count, "damaged": len(damaged)}, outcome))
+        objects = {"damaged": [damage.stored.header.sop_uid for damage in damaged[:50]]}
+        tx.emit(Event("archive.verified", objects, {"instances": count, "damaged": len(damaged)}, "failure" if damaged else "success"))
     return count, damaged

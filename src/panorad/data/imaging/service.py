@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from panorad.data.imaging import matching, store
+from panorad.data.imaging.attributes import level_of
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.metadata import instance_metadata
 from panorad.kit.transaction import Transaction
@@ -89,7 +90,6 @@ def _instance_values(row: Sequence[Any]) -> dict[str, Any]:
 _VALUES: Mapping[Level, Callable[[Sequence[Any]], dict[str, Any]]] = {
     Level.PATIENT: _patient_values, Level.STUDY: _study_values, Level.SERIES: _series_values, Level.INSTANCE: _instance_values,
 }  # fmt: skip
-_INDEXED_AT_INSTANCE = frozenset(_INSTANCE_RETURN) | {"00280002"}
 
 
 def _wanted(query: Query) -> frozenset[str] | None:
@@ -135,7 +135,7 @@ class Archive:
 
     def _row(self, query: Query, values: dict[str, Any], row: Sequence[Any], wanted: frozenset[str] | None) -> dict[str, Any]:
         if query.level is Level.INSTANCE:
-            missing = None if wanted is None else {tag for tag in wanted if tag not in values and tag not in _INDEXED_AT_INSTANCE}
+            missing = None if wanted is None else {tag for tag in wanted if tag not in values and level_of(int(tag, 16)) is None}
             if missing is None or missing:
                 values = {**self._metadata(Place(*row[19:23])), **values}
         if wanted is None:

@@ -89,11 +89,12 @@ def _settle_one(tx: Transaction, blobs: Blobs, cache: Path, series_id: int, stud
         if picture is not None:
             write_whole(picture_path(cache, series_id, version), picture)
         outcome, detail = "success", {"instances": len(instances)}
-    except (PanoradError, OSError, ValueError) as error:
+    except Exception as error:  # a series that cannot be settled must not keep the others waiting
         log.error("a series could not be settled", series=series, reason=type(error).__name__, exc_info=True)
         outcome, detail = "failure", {"reason": type(error).__name__}  # type: ignore[dict-item]
     store.settle(tx, series_id, version)
     tx.emit(Event("series.settled", objects, detail, outcome, institution))  # type: ignore[arg-type]
-    for old in document_path(cache, series_id, version).parent.glob(f"{series_id}-*.json.gz"):
-        if old.name != document_path(cache, series_id, version).name:
-            old.unlink(missing_ok=True)
+    for made in (document_path(cache, series_id, version), picture_path(cache, series_id, version)):
+        for old in made.parent.glob(f"{series_id}-*"):
+            if old.name != made.name:
+                old.unlink(missing_ok=True)

@@ -28,10 +28,17 @@ def sop_key(uid: str) -> int:
     return int.from_bytes(blake2b(uid.encode(), digest_size=8).digest(), "big", signed=True)
 
 
-def as_json(value: Any) -> str:
-    """JSON that PostgreSQL's jsonb can hold: no NUL, no lone surrogate."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("\\u0000", "")
-    return text.encode("utf-8", "replace").decode("utf-8")
+_LONGEST_KEY = 200
+
+
+def key_text(text: str) -> str:
+    """An identifier as the index keys it: one too long for an index entry is cut and told apart by a digest of the whole."""
+    return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}~{blake2b(text.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
+
+
+def _within(value: int | None, bits: int) -> int | None:
+    """A number that fits a signed integer of so many bits, else None."""
+    return value if value is not None and -(1 << bits - 1) <= value < 1 << bits - 1 else None
 
 
 def text_of(attributes: Mapping[str, Any], tag: str) -> str:
@@ -80,9 +87,9 @@ def ensure_series(tx: Transaction, actor: Actor, issuer: str, header: Header, de
     """Find or make the study and series rows of an instance. Returns ((study id, series id), whether the study is new)."""
     study, series = description.study, description.series
     study_row = {
-        "study_uid": header.study_uid, "issuer": issuer, "patient_id": header.patient_id,
+        "study_uid": header.study_uid, "issuer": key_text(issuer), "patient_id": key_text(header.patient_id),
         "study_date": _date(text_of(study, "00080020")), "study_time": _time(text_of(study, "00080030")),
-        "accession_number": text_of(study, "00080050"), "study_id": text_of(study, "00200010"), "description": text_of(study, "00081030"),
+        "accession_number": key_text(text_of(study, "00080050")), "study_id": text_of(study, "00200010"), "description": text_of(study, "00081030"),
         "referring_physician": text_of(study, "00080090"), "patient_name": text_of(study, "00100010"),
         "birth_date": _date(text_of(study, "00100030")), "sex": text_of(study, "00100040"), "attributes": study,
     }  # fmt: skip
@@ -93,7 +100,7 @@ def ensure_series(tx: Transaction, actor: Actor, issuer: str, header: Header, de
         "station_name": text_of(series, "00081010"), "attributes": series,
     }  # fmt: skip
     names = [key[:200] for key in description.name_keys]
-    row = db.one(tx, Q["ensure_series"], (actor.institution, as_json(study_row), as_json(series_row), names))
+    row = db.one(tx, Q["ensure_series"], (actor.institution, db.as_json(study_row), db.as_json(series_row), names))
     if row is None:
         raise AssertionError("ensure_series returns one row")
     return (row[0], row[1]), row[2]
@@ -112,8 +119,9 @@ def add_instances(tx: Transaction, actor: Actor, ids: tuple[int, int], key: str,
         syntaxes[uid] = _vocabulary(tx, "transfer_syntax", uid)
     rows = [
         {"uid": h.sop_uid, "sop_key": sop_key(h.sop_uid), "at": item.at, "length": item.length, "data_at": item.data_at,
-         "pixel_at": h.pixel_at, "number": h.number, "frames": h.frames, "rows": h.rows, "columns": h.columns,
-         "sop_class": classes[h.sop_class], "syntax": syntaxes[h.transfer_syntax], "bits": h.bits_allocated, "samples": h.samples,
+         "pixel_at": _within(h.pixel_at, 32), "number": h.number, "frames": h.frames, "rows": h.rows, "columns": h.columns,
+         "sop_class": classes[h.sop_class], "syntax": syntaxes[h.transfer_syntax], "bits": _within(h.bits_allocated, 16),
+         "samples": _within(h.samples, 16),
          "digest": "\\x" + item.digest.hex()}
         for item in landed
         for h in (item.header,)
@@ -124,8 +132,7 @@ def add_instances(tx: Transaction, actor: Actor, ids: tuple[int, int], key: str,
 
 def add_quarantined(tx: Transaction, key: str, source: str, kind: str, reason: str, sop_uid: str, size: int) -> None:
     """Tell the operator of bytes kept aside; the same bytes again only renew the row."""
-    clean = [text.replace("\0", "") for text in (source, kind, reason, sop_uid)]
-    db.run(tx, Q["add_quarantined"], (tx.actor.institution, *clean, key, size))
+    db.run(tx, Q["add_quarantined"], (tx.actor.institution, source, kind, reason, sop_uid, key, size))
 
 
 def seal_objects(tx: Transaction, keys: Sequence[str]) -> None:

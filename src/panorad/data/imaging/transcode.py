@@ -9,12 +9,20 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from panorad.data.imaging.dataset import PIXEL_DATA, open_part10
-from panorad.data.imaging.decoding import SyntaxUndecodable, decode_frame, decoded_bytes, decoded_photometric, ybr_to_rgb
+from panorad.data.imaging.decoding import (
+    SyntaxUndecodable,
+    decode_frame,
+    decoded_bytes,
+    decoded_photometric,
+    stream_is_signed,
+    ybr_to_rgb,
+)
 from panorad.data.imaging.elements import UNDEFINED, Buffer
 from panorad.data.imaging.encoding import Choice, SyntaxUnencodable, encoder_for, significant_bits
 from panorad.data.imaging.frames import PixelsAbsent
-from panorad.data.imaging.image import Image
-from panorad.data.imaging.recoding import REMOVED, Change, file_meta, recode, short_change, swap, text_change
+from panorad.data.imaging.image import Image, Level
+from panorad.data.imaging.part10 import file_meta
+from panorad.data.imaging.recoding import REMOVED, Change, recode, short_change, swap, text_change
 from panorad.data.imaging.syntaxes import (
     HTJ2K_LOSSLESS,
     HTJ2K_LOSSLESS_RPCL,
@@ -34,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["SyntaxUndecodable", "SyntaxUnencodable", "can", "decode_frame", "decoded_bytes", "transcode"]
 
 _DECORRELATED = frozenset((JPEG_2000_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL))
+_SOP_CLASS, _SOP_UID = 0x00080016, 0x00080018
 _FRAGMENT_LIMIT = 0xFFFFFFFE
 
 
@@ -65,7 +74,6 @@ def transcode(part10: Buffer, target: str, *, quality: int | None = None) -> byt
         raise SyntaxUnencodable(wanted.name if not wanted.encodes else f"{wanted.name} loses quality, which was not asked for")
     elements = data.elements()
     changes: dict[int, Change] = {}
-    meta = {0x00020010: target}
     image = _image_of(part10, wanted)
     if image is not None:
         if not image.syntax.decodes:
@@ -75,9 +83,9 @@ def transcode(part10: Buffer, target: str, *, quality: int | None = None) -> byt
         elif data.big:
             changes = {image.element[0]: _swapped(image)}
         if target == JPEG_BASELINE:
-            changes |= _derived(image, meta, quality or 90, changes[PIXEL_DATA])
+            changes |= _derived(image, quality or 90, changes[PIXEL_DATA])
     body = recode(data, elements, wanted.implicit, changes)
-    head = file_meta(data.meta, meta)
+    head = _head(Level(data, elements), target, changes)
     return b"".join((head, _deflate(body))) if wanted.deflated else b"".join((head, *body))
 
 
@@ -109,7 +117,7 @@ def _reencoded(image: Image, wanted: Syntax, quality: int) -> dict[int, Change]:
         changes[0x00280006] = short_change(0)
     if photometric != pixel.photometric:
         changes[0x00280004] = text_change("CS", photometric)
-    if pixel.kind == "u" and pixel.allocated > 1 and image.encapsulated and decode_frame(image, 1).dtype.kind == "i":
+    if pixel.kind == "u" and pixel.allocated > 1 and image.encapsulated and stream_is_signed(image.frame(1)):
         changes[0x00280103] = short_change(1)
     if image.syntax.codec == "jpeg" and image.top.text(0x00282110) != "01":
         changes[0x00282110] = text_change("CS", "01")
@@ -171,11 +179,10 @@ def _swapped(image: Image) -> Change:
     return vr, (value,), len(value)
 
 
-def _derived(image: Image, meta: dict[int, str], quality: int, pixels: Change) -> dict[int, Change]:
+def _derived(image: Image, quality: int, pixels: Change) -> dict[int, Change]:
     """What a lossy copy has to say of itself (PS3.3 sections C.7.6.1.1.5 and C.12.4.1.1)."""
     pixel, top = image.pixel, image.top
-    uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{top.text(0x00080018)} {JPEG_BASELINE} {quality}').int}"
-    meta[0x00020003] = uid
+    uid = f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, f'{top.text(_SOP_UID)} {JPEG_BASELINE} {quality}').int}"
     native = pixel.rows * pixel.columns * pixel.samples * pixel.frames
     packed = sum(map(len, pixels[1]))
     kind = top.raw(0x00080008).decode("latin-1").strip("\0 ").split("\\")
@@ -185,11 +192,19 @@ def _derived(image: Image, meta: dict[int, str], quality: int, pixels: Change) -
     )
     return {
         0x00080008: text_change("CS", "\\".join(("DERIVED", *kind[1:]))),
-        0x00080018: text_change("UI", uid),
+        _SOP_UID: text_change("UI", uid),
         0x00282110: text_change("CS", "01"),
         0x00282112: text_change("DS", ratio),
         0x00282114: text_change("CS", method),
     }
+
+
+def _head(top: Level, target: str, changes: dict[int, Change]) -> bytes:
+    """File meta information for the instance as changed, which keeps the application entities that the original names."""
+    changed = changes.get(_SOP_UID)
+    sop_uid = b"".join(changed[1]).decode().rstrip("\0") if changed else top.text(_SOP_UID)
+    titles = (top.data.meta.get(tag, "") for tag in ("00020016", "00020017", "00020018"))
+    return file_meta(top.text(_SOP_CLASS), sop_uid, target, *titles)
 
 
 def _deflate(pieces: list[bytes | memoryview]) -> bytes:

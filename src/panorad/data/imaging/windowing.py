@@ -55,13 +55,12 @@ class Window:
         import numpy as np
 
         if self.function == "SIGMOID":
-            shown: Pixels = 1 / (1 + np.exp(np.clip(-4 * (values - self.center) / self.width, -80, 80)))
-            return shown
+            return np.asarray(1 / (1 + np.exp(np.clip(-4 * (values - self.center) / self.width, -80, 80))))
         if self.function == "LINEAR_EXACT":
-            return np.clip((values - self.center) / self.width + 0.5, 0, 1)
+            return np.asarray(np.clip((values - self.center) / self.width + 0.5, 0, 1))
         if self.width <= 1:
-            return (values > self.center - 0.5).astype(np.float64)
-        return np.clip((values - (self.center - 0.5)) / (self.width - 1) + 0.5, 0, 1)
+            return np.asarray(values > self.center - 0.5, np.float64)
+        return np.asarray(np.clip((values - (self.center - 0.5)) / (self.width - 1) + 0.5, 0, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Lut:
         import numpy as np
 
         places = np.clip(np.rint(values) - self.first, 0, len(self.entries) - 1)
-        return self.entries.take(places.astype(np.intp))
+        return np.asarray(self.entries.take(places.astype(np.intp)))
 
 
 def lut_of(item: Level, descriptor: int = 0x00283002, data: int = 0x00283006, *, signed: bool = False) -> Lut | None:

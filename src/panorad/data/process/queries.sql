@@ -14,7 +14,7 @@ order by xid, id limit %(limit)s;
 -- name: about_study
 select e.at, e.kind, e.actor, e.actor_kind, coalesce(n.code, ''), e.outcome, e.detail
 from event e left join institution n on n.id = e.institution_id
-where e.objects ->> 'study' = %s and e.objects ? 'study' order by e.id desc limit %s;
+where e.study = %s order by e.id desc limit %s;
 
 -- name: ensure_partitions
 select ensure_event_partitions(%s);

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,10 +47,6 @@ class Feed:
     after: str
 
 
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str).replace("\\u0000", "")
-
-
 def append(tx: Transaction, events: Sequence[Event]) -> None:
     """Write events under the transaction's actor; they stand or fall with the transaction."""
     actor = tx.actor
@@ -59,7 +54,7 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
         tx,
         [
             (e.kind, e.outcome, actor.kind, actor.name, actor.account, actor.institution if e.institution is None else e.institution,
-             actor.purpose, actor.source, _json(e.objects), _json(e.detail))
+             actor.purpose, actor.source, e.objects, e.detail)
             for e in events
         ],  # fmt: skip
     )

@@ -13,11 +13,12 @@ Q = Queries(__file__)
 
 
 def append(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write event rows."""
-    if len(rows) == 1:
-        db.run(tx, Q["append"], rows[0])
+    """Write event rows; the last two columns are mappings."""
+    written = [(*row[:-2], db.as_json(row[-2]), db.as_json(row[-1])) for row in rows]
+    if len(written) == 1:
+        db.run(tx, Q["append"], written[0])
     else:
-        db.run_many(tx, Q["append"], rows)
+        db.run_many(tx, Q["append"], written)
 
 
 def feed(tx: Transaction, xid: int, row_id: int, kind: str | None, limit: int) -> list[tuple[Any, ...]]:

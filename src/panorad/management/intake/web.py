@@ -102,4 +102,9 @@ class IntakePages:
             path = self.deps.imaging.quarantined_file(tx, row_id)
         if path is None or not path.is_file():
             raise OriginalAbsent
-        return FileResponse(path, media_type="application/octet-stream", filename=f"quarantine-{row_id}.dcm", headers={"cache-control": "no-store"})
+        return FileResponse(
+            path,
+            media_type="application/octet-stream",
+            filename=f"quarantine-{row_id}.dcm",
+            headers={"cache-control": "no-store"},
+        )

@@ -1,0 +1,43 @@
+"""The home folder of a center, the mark that guards its object store against a lost mount, and its log."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from panorad.data.imaging.segment import MARK
+from panorad.kit.errors import StorageLost
+from panorad.settings import Settings
+
+
+def check_mark(settings: Settings) -> None:
+    """Raise StorageLost unless the object folder is the one that was set up."""
+    if not (settings.objects / MARK).is_file():
+        raise StorageLost(f"{settings.objects} does not hold {MARK}; is its disk mounted?")
+
+
+def prepare_home(settings: Settings) -> None:
+    """Make the folders of a new home. Raises StorageLost when the object folder of a known home is gone."""
+    known = settings.home / "home-made"
+    if known.is_file():
+        check_mark(settings)
+    for folder in (settings.home, settings.objects, settings.cache, settings.quarantine, settings.open_marks):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not known.is_file():
+        (settings.objects / MARK).write_text("This folder holds the objects of a Panorad center.\n", "utf-8")
+        known.touch()
+
+
+def configure_log(level: str) -> None:
+    """Structured log lines on standard error."""
+    names = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(names.get(level, 30)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )  # fmt: skip

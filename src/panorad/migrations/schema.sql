@@ -1,0 +1,717 @@
+-- The whole database, as the numbered migrations make it. Written by `python -m panorad.app.schema`; a test fails when it differs.
+-- The role panorad_app exists beside the database. The monthly partitions of the event table are left out.
+
+SET check_function_bodies = false;
+
+CREATE FUNCTION public.add_instances(p_institution integer, p_study bigint, p_series bigint, p_object bigint, p jsonb) RETURNS TABLE(ordinal integer, fate text)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    r record;
+    other record;
+    fresh bigint;
+    added integer := 0;
+    size bigint := 0;
+    clashes integer := 0;
+    next_variant smallint;
+begin
+    for r in select x.*, i.n from jsonb_array_elements(p) with ordinality i(v, n),
+             jsonb_to_record(i.v) as x(uid text, sop_key bigint, at bigint, length bigint, data_at integer, pixel_at integer, number integer,
+             frames integer, rows integer, columns integer, sop_class smallint, syntax smallint, bits smallint, samples smallint, digest bytea)
+    loop
+        ordinal := r.n;
+        loop
+            fate := 'stored';
+            next_variant := 0;
+            fresh := null;
+            -- the same UID at this institution, in this series first
+            for other in select t.id, t.series_id, t.variant, t.digest, t.sop_uid from instance t
+                         where t.sop_key = r.sop_key and t.institution_id = p_institution
+                         order by (t.series_id = p_series) desc, t.variant
+            loop
+                if other.series_id = p_series then
+                    if other.digest = r.digest and other.sop_uid = r.uid then
+                        fate := 'duplicate';
+                        exit;
+                    end if;
+                    next_variant := greatest(next_variant, other.variant + 1); -- also past another UID of the same key
+                end if;
+                fate := 'conflict';
+            end loop;
+            exit when fate = 'duplicate';
+            insert into instance (series_id, object_id, at, sop_key, length, institution_id, data_at, pixel_at, number, frames, rows, columns,
+                                  sop_class_id, transfer_syntax_id, bits_allocated, samples, variant, digest, sop_uid)
+            values (p_series, p_object, r.at, r.sop_key, r.length, p_institution, r.data_at, r.pixel_at, r.number, r.frames, r.rows, r.columns,
+                    r.sop_class, r.syntax, r.bits, r.samples, next_variant, r.digest, r.uid)
+            on conflict do nothing returning id into fresh;
+            exit when fresh is not null;
+        end loop;
+        if fresh is not null then
+            size := size + r.length;
+            if next_variant = 0 then added := added + 1; end if;
+            if fate = 'conflict' then
+                clashes := clashes + 1;
+                insert into conflict (institution_id, instance_id, other_id, reason)
+                select p_institution, fresh, t.id,
+                    case when t.sop_uid <> r.uid then 'another SOP Instance UID of the same key'
+                         when t.series_id <> p_series then 'same SOP Instance UID in another series or study'
+                         when t.transfer_syntax_id <> r.syntax then 'same UIDs in another transfer syntax'
+                         else 'same UIDs, other content' end
+                from instance t where t.sop_key = r.sop_key and t.institution_id = p_institution and t.id <> fresh
+                order by t.id limit 1;
+            end if;
+        end if;
+        return next;
+    end loop;
+    if size > 0 then
+        update study t set instance_count = t.instance_count + added, bytes = t.bytes + size, conflict_count = t.conflict_count + clashes,
+            last_received = clock_timestamp() where t.id = p_study;
+        update series t set instance_count = t.instance_count + added, bytes = t.bytes + size, version = t.version + 1,
+            last_received = clock_timestamp() where t.id = p_series;
+        update object t set bytes = greatest(t.bytes, (select max((v ->> 'at')::bigint + (v ->> 'length')::bigint) from jsonb_array_elements(p) v))
+        where t.id = p_object;
+    end if;
+end $$;
+
+CREATE FUNCTION public.ensure_event_partitions(months integer) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+declare
+    first date := date_trunc('month', now());
+    name text;
+begin
+    for n in 0..months loop
+        name := 'event_' || to_char(first + make_interval(months => n), 'YYYYMM');
+        if to_regclass(name) is null then
+            execute format('create table %I partition of event for values from (%L) to (%L)', name,
+                           first + make_interval(months => n), first + make_interval(months => n + 1));
+        end if;
+    end loop;
+end $$;
+
+CREATE FUNCTION public.ensure_series(p_institution integer, p_study jsonb, p_series jsonb, p_names text[]) RETURNS TABLE(study_id bigint, series_id bigint, new_study boolean, new_series boolean)
+    LANGUAGE plpgsql
+    AS $$
+declare
+    s study;
+    inserted boolean := false;
+begin
+    select * into s from study t where t.study_uid = p_study ->> 'study_uid' and t.institution_id = p_institution
+        and t.issuer = p_study ->> 'issuer' and t.patient_id = p_study ->> 'patient_id';
+    if s.id is null then
+        insert into study (institution_id, issuer, patient_id, study_uid, study_date, study_time, accession_number, study_id, description,
+                           referring_physician, patient_name, birth_date, sex, attributes)
+        values (p_institution, p_study ->> 'issuer', p_study ->> 'patient_id', p_study ->> 'study_uid', (p_study ->> 'study_date')::date,
+                (p_study ->> 'study_time')::time, p_study ->> 'accession_number', p_study ->> 'study_id', p_study ->> 'description',
+                p_study ->> 'referring_physician', p_study ->> 'patient_name', (p_study ->> 'birth_date')::date, p_study ->> 'sex',
+                p_study -> 'attributes')
+        on conflict do nothing returning * into s;
+        if s.id is null then
+            select * into s from study t where t.study_uid = p_study ->> 'study_uid' and t.institution_id = p_institution
+                and t.issuer = p_study ->> 'issuer' and t.patient_id = p_study ->> 'patient_id';
+        else
+            inserted := true;
+            insert into name_key (key, study_id, institution_id) select distinct k, s.id, p_institution from unnest(p_names) k
+            on conflict do nothing;
+        end if;
+    end if;
+    insert into series as e (study_id, institution_id, series_uid, modality, number, description, body_part, performed_date, performed_time,
+                             station_name, attributes)
+    values (s.id, p_institution, p_series ->> 'series_uid', p_series ->> 'modality', (p_series ->> 'number')::integer,
+            p_series ->> 'description', p_series ->> 'body_part', (p_series ->> 'performed_date')::date,
+            (p_series ->> 'performed_time')::time, p_series ->> 'station_name', p_series -> 'attributes')
+    on conflict on constraint series_study_id_series_uid_key do nothing returning e.id into series_id;
+    new_series := series_id is not null;
+    if series_id is null then
+        select e.id into series_id from series e where e.study_id = s.id and e.series_uid = p_series ->> 'series_uid';
+    else
+        update study t set series_count = t.series_count + 1,
+            modalities = (select array(select distinct m from unnest(t.modalities || (p_series ->> 'modality')) m where m <> '' order by m))
+        where t.id = s.id;
+    end if;
+    study_id := s.id;
+    new_study := inserted;
+    return next;
+end $$;
+
+CREATE TABLE public.account (
+    id integer NOT NULL,
+    login text NOT NULL,
+    name text NOT NULL,
+    password_hash text NOT NULL,
+    institution_id integer NOT NULL,
+    administrator boolean DEFAULT false NOT NULL,
+    disabled boolean DEFAULT false NOT NULL,
+    failures integer DEFAULT 0 NOT NULL,
+    locked_until timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.account_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.conflict (
+    id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    instance_id bigint NOT NULL,
+    other_id bigint NOT NULL,
+    reason text NOT NULL,
+    found_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.conflict IS 'The same SOP Instance UID with other content, at one institution: both are kept.';
+
+ALTER TABLE public.conflict ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.conflict_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.event (
+    id bigint NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    kind text NOT NULL,
+    outcome text DEFAULT 'success'::text NOT NULL,
+    actor_kind text NOT NULL,
+    actor text NOT NULL,
+    account_id integer,
+    institution_id integer,
+    purpose text NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    objects jsonb DEFAULT '{}'::jsonb NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb NOT NULL,
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+)
+PARTITION BY RANGE (at);
+
+COMMENT ON TABLE public.event IS 'Everything that happened, append-only: the process archive, the outbox, the audit trail and the change feed.';
+
+ALTER TABLE public.event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.event_rest (
+    id bigint CONSTRAINT event_id_not_null NOT NULL,
+    at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT event_at_not_null NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() CONSTRAINT event_xid_not_null NOT NULL,
+    kind text CONSTRAINT event_kind_not_null NOT NULL,
+    outcome text DEFAULT 'success'::text CONSTRAINT event_outcome_not_null NOT NULL,
+    actor_kind text CONSTRAINT event_actor_kind_not_null NOT NULL,
+    actor text CONSTRAINT event_actor_not_null NOT NULL,
+    account_id integer,
+    institution_id integer,
+    purpose text CONSTRAINT event_purpose_not_null NOT NULL,
+    source text DEFAULT ''::text CONSTRAINT event_source_not_null NOT NULL,
+    objects jsonb DEFAULT '{}'::jsonb CONSTRAINT event_objects_not_null NOT NULL,
+    detail jsonb DEFAULT '{}'::jsonb CONSTRAINT event_detail_not_null NOT NULL,
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+);
+
+CREATE TABLE public.instance (
+    id bigint NOT NULL,
+    series_id bigint NOT NULL,
+    object_id bigint NOT NULL,
+    at bigint NOT NULL,
+    sop_key bigint NOT NULL,
+    length bigint NOT NULL,
+    institution_id integer NOT NULL,
+    data_at integer NOT NULL,
+    pixel_at integer,
+    number integer,
+    frames integer,
+    rows integer,
+    columns integer,
+    sop_class_id smallint NOT NULL,
+    transfer_syntax_id smallint NOT NULL,
+    bits_allocated smallint,
+    samples smallint,
+    variant smallint DEFAULT 0 NOT NULL,
+    digest bytea NOT NULL,
+    sop_uid text NOT NULL COLLATE pg_catalog."C"
+);
+
+COMMENT ON COLUMN public.instance.sop_key IS 'First eight bytes of the SOP Instance UID''s BLAKE2b digest: a short key to find it by.';
+
+COMMENT ON COLUMN public.instance.variant IS '0 for the first content received under this UID in this series; further contents are kept, flagged and counted up.';
+
+COMMENT ON COLUMN public.instance.digest IS 'BLAKE3 of the data set exactly as it was sent.';
+
+ALTER TABLE public.instance ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.instance_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.institution (
+    id integer NOT NULL,
+    code text NOT NULL,
+    name text NOT NULL,
+    name_zh text DEFAULT ''::text NOT NULL,
+    issuer text NOT NULL,
+    parent_id integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT institution_code_check CHECK ((code ~ '^[A-Z0-9][A-Z0-9_-]{0,31}$'::text))
+);
+
+COMMENT ON TABLE public.institution IS 'A member of the region; the tree under parent_id says who stands above whom.';
+
+ALTER TABLE public.institution ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.institution_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.name_key (
+    key text NOT NULL COLLATE pg_catalog."C",
+    study_id bigint NOT NULL,
+    institution_id integer NOT NULL
+);
+
+COMMENT ON TABLE public.name_key IS 'Folded patient names (words, pinyin, initials, ideographs), each found by prefix.';
+
+CREATE TABLE public.node (
+    ae_title text NOT NULL,
+    institution_id integer NOT NULL,
+    host text,
+    port integer,
+    description text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT node_ae_title_check CHECK (((length(ae_title) >= 1) AND (length(ae_title) <= 16))),
+    CONSTRAINT node_port_check CHECK (((port >= 1) AND (port <= 65535)))
+);
+
+COMMENT ON TABLE public.node IS 'A DICOM application entity and the institution it belongs to; host and port when we may send to it.';
+
+CREATE TABLE public.object (
+    id bigint NOT NULL,
+    key text NOT NULL,
+    institution_id integer NOT NULL,
+    sealed_at timestamp with time zone,
+    bytes bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.object IS 'One stored object: an uncompressed tar of Part 10 files. The object is the truth, the index can be rebuilt from it.';
+
+ALTER TABLE public.object ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.object_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.quarantine (
+    id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    source text NOT NULL,
+    kind text NOT NULL,
+    reason text NOT NULL,
+    sop_uid text DEFAULT ''::text NOT NULL,
+    key text NOT NULL,
+    bytes bigint NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.quarantine IS 'Input that could not be indexed, kept as it came with the reason.';
+
+ALTER TABLE public.quarantine ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.quarantine_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.schema_version (
+    number integer NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.series (
+    id bigint NOT NULL,
+    study_id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    series_uid text NOT NULL COLLATE pg_catalog."C",
+    modality text DEFAULT ''::text NOT NULL,
+    number integer,
+    description text DEFAULT ''::text NOT NULL,
+    body_part text DEFAULT ''::text NOT NULL,
+    performed_date date,
+    performed_time time without time zone,
+    station_name text DEFAULT ''::text NOT NULL,
+    instance_count integer DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    version integer DEFAULT 0 NOT NULL,
+    settled_version integer,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    first_received timestamp with time zone DEFAULT now() NOT NULL,
+    last_received timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.series_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.session (
+    token_hash bytea NOT NULL,
+    account_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+CREATE TABLE public.sop_class (
+    id smallint NOT NULL,
+    uid text NOT NULL
+);
+
+ALTER TABLE public.sop_class ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.sop_class_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.study (
+    id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    patient_id text NOT NULL COLLATE pg_catalog."C",
+    study_uid text NOT NULL COLLATE pg_catalog."C",
+    study_date date,
+    study_time time without time zone,
+    accession_number text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    study_id text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    referring_physician text DEFAULT ''::text NOT NULL,
+    patient_name text DEFAULT ''::text NOT NULL,
+    birth_date date,
+    sex text DEFAULT ''::text NOT NULL,
+    modalities text[] DEFAULT '{}'::text[] NOT NULL,
+    series_count integer DEFAULT 0 NOT NULL,
+    instance_count integer DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    conflict_count integer DEFAULT 0 NOT NULL,
+    attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
+    first_received timestamp with time zone DEFAULT now() NOT NULL,
+    last_received timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.study ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.study_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.transfer_syntax (
+    id smallint NOT NULL,
+    uid text NOT NULL
+);
+
+ALTER TABLE public.transfer_syntax ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.transfer_syntax_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.welcome (
+    token_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    redeemed_at timestamp with time zone
+);
+
+COMMENT ON TABLE public.welcome IS 'One-time links by which the first administrator comes in.';
+
+ALTER TABLE ONLY public.event ATTACH PARTITION public.event_rest DEFAULT;
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.conflict
+    ADD CONSTRAINT conflict_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.event
+    ADD CONSTRAINT event_pkey PRIMARY KEY (id, at);
+
+ALTER TABLE ONLY public.event_rest
+    ADD CONSTRAINT event_rest_pkey PRIMARY KEY (id, at);
+
+ALTER TABLE ONLY public.instance
+    ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.institution
+    ADD CONSTRAINT institution_code_key UNIQUE (code);
+
+ALTER TABLE ONLY public.institution
+    ADD CONSTRAINT institution_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.name_key
+    ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id);
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_pkey PRIMARY KEY (ae_title);
+
+ALTER TABLE ONLY public.object
+    ADD CONSTRAINT object_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.object
+    ADD CONSTRAINT object_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.quarantine
+    ADD CONSTRAINT quarantine_key_key UNIQUE (key);
+
+ALTER TABLE ONLY public.quarantine
+    ADD CONSTRAINT quarantine_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.schema_version
+    ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.series
+    ADD CONSTRAINT series_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.series
+    ADD CONSTRAINT series_study_id_series_uid_key UNIQUE (study_id, series_uid);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.sop_class
+    ADD CONSTRAINT sop_class_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.sop_class
+    ADD CONSTRAINT sop_class_uid_key UNIQUE (uid);
+
+ALTER TABLE ONLY public.study
+    ADD CONSTRAINT study_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.study
+    ADD CONSTRAINT study_study_uid_institution_id_issuer_patient_id_key UNIQUE (study_uid, institution_id, issuer, patient_id);
+
+ALTER TABLE ONLY public.transfer_syntax
+    ADD CONSTRAINT transfer_syntax_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.transfer_syntax
+    ADD CONSTRAINT transfer_syntax_uid_key UNIQUE (uid);
+
+ALTER TABLE ONLY public.welcome
+    ADD CONSTRAINT welcome_pkey PRIMARY KEY (token_hash);
+
+CREATE UNIQUE INDEX account_login ON public.account USING btree (lower(login));
+
+CREATE INDEX conflict_instance ON public.conflict USING btree (instance_id);
+
+CREATE INDEX event_order ON ONLY public.event USING btree (xid, id);
+
+CREATE INDEX event_study ON ONLY public.event USING btree (study, id) WHERE (study IS NOT NULL);
+
+CREATE INDEX event_rest_study_id_idx ON public.event_rest USING btree (study, id) WHERE (study IS NOT NULL);
+
+CREATE INDEX event_rest_xid_id_idx ON public.event_rest USING btree (xid, id);
+
+CREATE INDEX instance_series ON public.instance USING btree (series_id, number);
+
+CREATE UNIQUE INDEX instance_sop ON public.instance USING btree (sop_key, series_id, variant);
+
+CREATE INDEX name_key_study ON public.name_key USING btree (study_id);
+
+CREATE INDEX quarantine_received ON public.quarantine USING btree (received_at DESC, id DESC);
+
+CREATE INDEX series_uid ON public.series USING btree (series_uid);
+
+CREATE INDEX series_unsettled ON public.series USING btree (last_received) WHERE (settled_version IS DISTINCT FROM version);
+
+CREATE INDEX session_account ON public.session USING btree (account_id);
+
+CREATE INDEX study_accession ON public.study USING btree (accession_number) WHERE (accession_number <> ''::text);
+
+CREATE INDEX study_date ON public.study USING btree (study_date DESC NULLS LAST, id DESC);
+
+CREATE INDEX study_institution_date ON public.study USING btree (institution_id, study_date DESC NULLS LAST, id DESC);
+
+CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
+
+CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
+
+ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
+
+ALTER INDEX public.event_study ATTACH PARTITION public.event_rest_study_id_idx;
+
+ALTER INDEX public.event_order ATTACH PARTITION public.event_rest_xid_id_idx;
+
+ALTER TABLE ONLY public.account
+    ADD CONSTRAINT account_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.conflict
+    ADD CONSTRAINT conflict_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instance(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.conflict
+    ADD CONSTRAINT conflict_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.conflict
+    ADD CONSTRAINT conflict_other_id_fkey FOREIGN KEY (other_id) REFERENCES public.instance(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.instance
+    ADD CONSTRAINT instance_object_id_fkey FOREIGN KEY (object_id) REFERENCES public.object(id);
+
+ALTER TABLE ONLY public.instance
+    ADD CONSTRAINT instance_series_id_fkey FOREIGN KEY (series_id) REFERENCES public.series(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.instance
+    ADD CONSTRAINT instance_sop_class_id_fkey FOREIGN KEY (sop_class_id) REFERENCES public.sop_class(id);
+
+ALTER TABLE ONLY public.instance
+    ADD CONSTRAINT instance_transfer_syntax_id_fkey FOREIGN KEY (transfer_syntax_id) REFERENCES public.transfer_syntax(id);
+
+ALTER TABLE ONLY public.institution
+    ADD CONSTRAINT institution_parent_id_fkey FOREIGN KEY (parent_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.name_key
+    ADD CONSTRAINT name_key_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.object
+    ADD CONSTRAINT object_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.quarantine
+    ADD CONSTRAINT quarantine_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.series
+    ADD CONSTRAINT series_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.study
+    ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+CREATE POLICY add ON public.event FOR INSERT TO panorad_app WITH CHECK (true);
+
+ALTER TABLE public.conflict ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.instance ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.name_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.object ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON public.conflict TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.instance TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.name_key TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.object TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.quarantine TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.series TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+CREATE POLICY own ON public.study TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+ALTER TABLE public.quarantine ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY see ON public.event FOR SELECT TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+
+ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE public.study ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA public TO panorad_app;
+
+GRANT ALL ON FUNCTION public.ensure_event_partitions(months integer) TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.conflict TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.conflict_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT ON TABLE public.event TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.event_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.instance TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.instance_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.institution TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.institution_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.name_key TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.object TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.object_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.quarantine TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.quarantine_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.schema_version TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.series TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.sop_class TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer_syntax TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.transfer_syntax_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.welcome TO panorad_app;
