@@ -24,11 +24,15 @@ def setting(default: Any, sentence: str) -> Any:
     return field(default=default, metadata={"sentence": sentence})
 
 
+_HOME = Path("panorad-home")
+_VIEWER = Path(".viewer")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What an operator may set. The reference page is made from this class."""
 
-    home: Path = setting(Path("panorad-home"), "Folder that holds everything: objects, database, cache.")
+    home: Path = setting(_HOME, "Folder that holds everything: objects, database, cache.")
     http: str = setting("127.0.0.1:8080", "Address and port of the web server.")
     dimse: str = setting("127.0.0.1:11112", "Address and port of the DICOM server; empty for none.")
     ae_title: str = setting("PANORAD", "Our AE title, at most 16 characters.")
@@ -39,7 +43,7 @@ class Settings:
     time_zone: str = setting("", "IANA name of the site's time zone, such as Asia/Shanghai; empty takes the machine's.")
     language: str = setting("en", "Language for visitors whose browser asks for none that we speak: en or zh-CN.")
     public_origins: tuple[str, ...] = setting((), "Further origins (https://host) under which a reverse proxy serves the center.")
-    viewer: Path = setting(Path(".viewer"), "Folder of the prepared OHIF viewer.")
+    viewer: Path = setting(_VIEWER, "Folder of the prepared OHIF viewer.")
     web_workers: int = setting(2, "Web server processes.")
     dimse_workers: int = setting(2, "DICOM server processes.")
     associations: int = setting(50, "DICOM associations that one process serves at a time; more are refused for the moment.")
@@ -79,9 +83,13 @@ def _read(known: Field[Any], value: Any) -> Any:
         if kind == "bool":
             if isinstance(value, bool):
                 return value
-            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[str(value).lower()]
+            return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
+                str(value).lower()
+            ]
         if kind == "tuple[str, ...]":
-            return tuple(value) if isinstance(value, list | tuple) else tuple(part.strip() for part in str(value).split(",") if part.strip())
+            return (
+                tuple(value) if isinstance(value, list | tuple) else tuple(part.strip() for part in str(value).split(",") if part.strip())
+            )
         return {"int": int, "float": float, "str": str, "Path": Path}[str(kind)](value)
     except (KeyError, ValueError, TypeError) as error:
         raise SettingInvalid(f"{known.name} = {value!r} is not a {kind}") from error

@@ -25,6 +25,7 @@ class Orthanc:
         folder.mkdir(parents=True, exist_ok=True)
         configuration = {
             "Name": "Orthanc",
+            "DefaultEncoding": "Utf8",
             "StorageDirectory": str(folder / "storage"),
             "IndexDirectory": str(folder / "index"),
             "Plugins": [str(plugin)],

@@ -30,8 +30,8 @@ AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(enc
 
 def settled(page: Page) -> None:
     """Wait until requests have ended and every picture in sight is there."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(150)
+    page.wait_for_function("!document.querySelector('.htmx-request') && [...document.images].every((one) => one.complete)")
+    page.wait_for_timeout(200)
 
 
 def serious(page: Page) -> list[str]:
@@ -68,10 +68,11 @@ def test_pages(signed_in: Open, closed_center: str, language: str, theme: str, w
 
 @pytest.mark.parametrize("language,theme,width", LOOKS)
 def test_doors_and_empty_pages(visit: Open, closed_center: str, empty_center: str, language: str, theme: str, width: int) -> None:
-    for name, address in {name: closed_center + path for name, path in DOORS.items()}.items():
-        look(visit(address, language, theme, width), name, language, theme, width)
-    for name, path in {"no_studies": "/", "nothing_aside": "/intake"}.items():
-        look(visit(empty_center + path, language, theme, width), name, language, theme, width)
+    for center, pages in ((closed_center, DOORS), (empty_center, {"no_studies": "/", "nothing_aside": "/intake"})):
+        page = visit(f"{center}/sign-in", language, theme, width)
+        for name, path in pages.items():
+            page.goto(center + path)
+            look(page, name, language, theme, width)
 
 
 def test_the_device_decides_where_nothing_is_chosen(visit: Open, closed_center: str) -> None:

@@ -40,7 +40,10 @@ def services_of(center: Center) -> dimse.Services:
 def limits_of(settings: Settings) -> dimse.Limits:
     """The DIMSE limits that the settings ask for."""
     return dimse.Limits(
-        ae_title=settings.ae_title, maximum_pdu=settings.maximum_pdu, associations=settings.associations, idle_seconds=settings.association_idle_s
+        ae_title=settings.ae_title,
+        maximum_pdu=settings.maximum_pdu,
+        associations=settings.associations,
+        idle_seconds=settings.association_idle_s,
     )
 
 

@@ -1,4 +1,7 @@
-"""What a database needs before anything is served: migrations, the first institution, partitions, recovery, a way in for the first person."""
+"""What a database needs before anything is served: migrations, the first institution, partitions, recovery.
+
+A way in for the first person.
+"""
 
 from __future__ import annotations
 

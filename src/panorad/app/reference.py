@@ -32,10 +32,7 @@ class Served(NamedTuple):
 
 def settings_page() -> str:
     """Every setting with its variable, its default and its sentence."""
-    rows = [
-        (f"`{one.name}`", f"`PANORAD_{one.name.upper()}`", _default(one.default), one.metadata["sentence"])
-        for one in fields(Settings)
-    ]
+    rows = [(f"`{one.name}`", f"`PANORAD_{one.name.upper()}`", _default(one.default), one.metadata["sentence"]) for one in fields(Settings)]
     return (
         f"# Settings\n\n{NOTE}\n\n"
         "The command line wins over the environment, the environment over `panorad.toml` in the home folder, that over\n"

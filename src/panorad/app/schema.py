@@ -1,7 +1,7 @@
 """`python -m panorad.app.schema [FILE]`: write `schema.sql`, the database that the numbered migrations lead to.
 
-The file is the truth to read and to review; migrations are the way to it. A test proves that they agree, so this is run after each
-new migration and its output is part of the change.
+The file is the truth to read and to review; migrations are the way to it. A test proves that they agree, so this is run
+after each new migration, and what it writes is part of the change.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from panorad.kit.migrate import FOLDER, migrate
 from panorad.kit.postgres import EmbeddedPostgres, programs
 
 FILE = FOLDER / "schema.sql"
-HEAD = """-- The whole database, as the numbered migrations make it. Written by `python -m panorad.app.schema`; a test fails when it differs.
+HEAD = """-- The whole database as the numbered migrations make it: written by `python -m panorad.app.schema`, kept right by a test.
 -- The role panorad_app exists beside the database. The monthly partitions of the event table are left out.
 
 SET check_function_bodies = false;

@@ -54,9 +54,14 @@ def gate_of(sessions: Sessions) -> Any:
         gate.sign_out(tx, token)
 
     return SimpleNamespace(
-        sign_in=gate.sign_in, session=sessions.session, sign_out=sign_out, welcome_open=gate.welcome_open, redeem_welcome=gate.redeem_welcome,
-        set_password=gate.set_password, institutions=gate.institutions,
-    )  # fmt: skip
+        sign_in=gate.sign_in,
+        session=sessions.session,
+        sign_out=sign_out,
+        welcome_open=gate.welcome_open,
+        redeem_welcome=gate.redeem_welcome,
+        set_password=gate.set_password,
+        institutions=gate.institutions,
+    )
 
 
 def build(center: Center) -> FastAPI:
@@ -92,10 +97,16 @@ def build(center: Center) -> FastAPI:
             pass
 
     deps = WebDeps(
-        begin=center.begin, gate=gate_of(sessions), imaging=center.lists, process=process, shell=shell,
-        settings=WebSettings(time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None),
+        begin=center.begin,
+        gate=gate_of(sessions),
+        imaging=center.lists,
+        process=process,
+        shell=shell,
+        settings=WebSettings(
+            time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None
+        ),
         open_actor=center.open_actor() if settings.open else None,
-    )  # fmt: skip
+    )
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))
     app.include_router(feed.routes(center.begin, process.feed, lambda: dict(KINDS)))
@@ -112,8 +123,14 @@ def dicomweb_deps(center: Center, actor: Any) -> Any:
     settings = center.settings
     limits = Limits(default_page=settings.default_page, largest_page=settings.largest_page, part_bytes=settings.largest_instance)
     return DicomWebDeps(
-        begin=center.begin, actor=actor, imaging=center.archive, blobs=center.blobs, intakes=center.intakes, retrieved=center.recorder.retrieved,
-        cache_dir=settings.cache, limits=limits,
+        begin=center.database.begin_relaxed,
+        actor=actor,
+        imaging=center.archive,
+        blobs=center.blobs,
+        intakes=center.intakes,
+        retrieved=center.recorder.retrieved,
+        cache_dir=settings.cache,
+        limits=limits,
     )
 
 

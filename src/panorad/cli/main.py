@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +28,9 @@ def serve(
     home: Home = None,
     http: Annotated[str | None, typer.Option(help="Address and port of the web server.", show_default="127.0.0.1:8080")] = None,
     dimse: Annotated[str | None, typer.Option(help="Address and port of the DICOM server.", show_default="127.0.0.1:11112")] = None,
-    role: Annotated[list[str] | None, typer.Option(help="Only this role: web, dimse or worker; may be repeated.", show_default="all")] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="Only this role: web, dimse or worker; may be repeated.", show_default="all")
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="No sign-in, any calling AE title accepted; loopback addresses only.")] = False,
 ) -> None:
     """Run the center until SIGTERM or Ctrl-C."""

@@ -49,8 +49,7 @@ def command_line_page() -> str:
     return (
         f"# Command line\n\n{NOTE}\n\n"
         "Commands may run beside a running center of the same home folder, or without one; `panorad reindex` only without\n"
-        "one. An error is one sentence and exit status 1; `panorad verify` exits with 2 when it finds damage.\n\n"
-        + "\n".join(parts)
+        "one. An error is one sentence and exit status 1; `panorad verify` exits with 2 when it finds damage.\n\n" + "\n".join(parts)
     )
 
 

@@ -21,10 +21,23 @@ from pathlib import Path
 from panorad.kit.errors import PanoradError
 
 _CONFIGURATION = {
-    "listen_addresses": "''", "max_connections": "80", "shared_buffers": "64MB", "work_mem": "8MB", "maintenance_work_mem": "64MB",
-    "jit": "off", "random_page_cost": "1.1", "wal_compression": "on", "max_wal_size": "1GB", "checkpoint_timeout": "15min",
-    "log_min_messages": "warning", "timezone": "'UTC'", "huge_pages": "off", "io_method": "sync", "max_logical_replication_workers": "0", "unix_socket_permissions": "0700",
-}  # fmt: skip
+    "listen_addresses": "''",
+    "max_connections": "80",
+    "shared_buffers": "64MB",
+    "work_mem": "8MB",
+    "maintenance_work_mem": "64MB",
+    "jit": "off",
+    "random_page_cost": "1.1",
+    "wal_compression": "on",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "15min",
+    "log_min_messages": "warning",
+    "timezone": "'UTC'",
+    "huge_pages": "off",
+    "io_method": "sync",
+    "max_logical_replication_workers": "0",
+    "unix_socket_permissions": "0700",
+}
 _LONGEST_SOCKET_PATH = 100
 
 
@@ -60,7 +73,10 @@ class EmbeddedPostgres:
         return f"host={self.socket} port=5432 dbname=panorad user=panorad"
 
     def start(self, timeout_s: float = 60.0) -> None:
-        """Create the cluster when it is not there, start the server, create the database. Raises PostgresFailed with the server's own words."""
+        """Create the cluster when it is not there, start the server, create the database.
+
+        Raises PostgresFailed with the server's own words.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.data, self.socket):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -104,8 +120,20 @@ class EmbeddedPostgres:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
         self._own(fresh)
-        command = [str(self._bin / "initdb"), "-D", str(fresh), "-U", "panorad", "--encoding=UTF8", "--locale=C.UTF-8",
-                   "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--auth=trust", "--data-checksums", "--no-instructions"]  # fmt: skip
+        command = [
+            str(self._bin / "initdb"),
+            "-D",
+            str(fresh),
+            "-U",
+            "panorad",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--auth=trust",
+            "--data-checksums",
+            "--no-instructions",
+        ]
         done = subprocess.run(self._as_user(command), capture_output=True, cwd="/", check=False)
         if done.returncode:
             raise PostgresFailed(done.stderr.decode("utf-8", "replace").strip())

@@ -19,7 +19,10 @@ class Nav:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """One slice: its name, the folder with its `templates` and `static`, its routes (given the shell's dependencies) and its place in the rail."""
+    """One slice: its name, the folder with its `templates` and `static`.
+
+    Its routes (given the shell's dependencies) and its place in the rail.
+    """
 
     name: str
     root: Path

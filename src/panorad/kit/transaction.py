@@ -11,21 +11,21 @@ class Party(Protocol):
     """Who a transaction acts for: what the database needs to know of an actor."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str: ...  # noqa: D102
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def institution(self) -> int | None: ...
+    def institution(self) -> int | None: ...  # noqa: D102
     @property
-    def sees(self) -> tuple[int, ...] | None: ...
+    def sees(self) -> tuple[int, ...] | None: ...  # noqa: D102
     @property
-    def account(self) -> int | None: ...
+    def account(self) -> int | None: ...  # noqa: D102
     @property
-    def administrator(self) -> bool: ...
+    def administrator(self) -> bool: ...  # noqa: D102
     @property
-    def purpose(self) -> str: ...
+    def purpose(self) -> str: ...  # noqa: D102
     @property
-    def source(self) -> str: ...
+    def source(self) -> str: ...  # noqa: D102
 
 
 class Transaction:

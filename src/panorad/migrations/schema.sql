@@ -1,4 +1,4 @@
--- The whole database, as the numbered migrations make it. Written by `python -m panorad.app.schema`; a test fails when it differs.
+-- The whole database as the numbered migrations make it: written by `python -m panorad.app.schema`, kept right by a test.
 -- The role panorad_app exists beside the database. The monthly partitions of the event table are left out.
 
 SET check_function_bodies = false;

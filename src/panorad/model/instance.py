@@ -50,7 +50,10 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an instance lies: `length` bytes of a Part 10 file at `offset` of the object `key`; its data set begins `data_at` bytes into it."""
+    """Where an instance lies: `length` bytes of a Part 10 file at `offset` of the object `key`.
+
+    Its data set begins `data_at` bytes into it.
+    """
 
     key: str
     offset: int

@@ -19,7 +19,9 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One matching key: the path of tags (eight upper-case hex digits each; more than one steps into sequences) and its values as the requester wrote them.
+    """One matching key: the path of tags (eight upper-case hex digits each.
+
+    More than one steps into sequences) and its values as the requester wrote them.
 
     An empty `values` is universal matching. Wildcards `*` and `?`, date, time and date-time ranges (`A-B`, `A-`, `-B`) and lists of
     UIDs are still in their textual form; the archive reads them by the attribute's VR (PS3.4 C.2.2.2).
@@ -49,7 +51,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of answers in the DICOM JSON model. `total` counts all matches up to a cap; `exact` tells whether the cap was not reached."""
+    """One page of answers in the DICOM JSON model. `total` counts all matches up to a cap.
+
+    `exact` tells whether the cap was not reached.
+    """
 
     rows: tuple[Mapping[str, Any], ...]
     total: int

@@ -1,7 +1,8 @@
 """A whole, real center for a test: its own home and database, data sets put in through the true door, actors of its institutions.
 
 One PostgreSQL server serves a whole run of tests (`databases`), and every center gets a copy of one migrated database, or one that
-an earlier test has given back and that was emptied, which takes some tens of milliseconds. `serving` starts the programs that an operator would start, for tests that go over the wire.
+an earlier test has given back and that was emptied, which takes some tens of milliseconds. `serving` starts the programs that an
+operator would start, for tests that go over the wire.
 
 >>> from panorad.testing import center
 >>> with center() as site:  # doctest: +SKIP

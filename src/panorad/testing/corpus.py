@@ -1,6 +1,7 @@
 """What the demo sends: a region of three institutions and the images each of them made.
 
-Order matters to somebody who watches: small studies first, so that the list fills at once. Everything synthetic is computed
+Order matters to somebody who watches: small odd files first, so that the list fills at once, and what is worth opening last, so that
+it stands on top of the list. Everything synthetic is computed
 once into the cache and found there the next time; a study half written is written again.
 """
 
@@ -50,15 +51,15 @@ def demo_corpus(cache_dir: Path, realdata: Path | None = None, progress: Progres
     `realdata` is a folder of real images to add, or None. A source that cannot be had (no network for LIDC-IDRI-0001) is
     told to `progress` with a total of 0 and left out.
     """
-    yield from synthetic(cache_dir, progress)
     yield from bundled(progress)
+    if realdata is not None and realdata.is_dir():
+        yield from found_in(realdata, progress)
+    yield from synthetic(cache_dir, progress)
     try:
         for path in lidc.to_dicom(lidc.fetch(cache_dir / "lidc", progress), cache_dir / "lidc" / lidc.PATIENT_ID, progress):
             yield "CENTER", path
     except lidc.LidcUnavailable as reason:
         progress(f"{lidc.PATIENT_ID} is left out: {reason}", 0, 0)
-    if realdata is not None and realdata.is_dir():
-        yield from found_in(realdata, progress)
 
 
 def synthetic(cache_dir: Path, progress: Progress = quiet) -> Iterator[tuple[str, Path]]:

@@ -61,4 +61,4 @@ def test_what_an_event_counted() -> None:
     assert (
         words.said("en", {"instances": 1275, "reason": "no grant", "skipped": True, "note": ""}) == "instances 1,275 · no grant"
     )
-    assert words.said("zh-CN", {"instances": 3}) == "图像 3"
+    assert words.said("zh-CN", {"instances": 3, "bytes": 525_312}) == "图像 3 · 字节 525 kB"

@@ -149,7 +149,10 @@ def add_institution(tx: Transaction, code: str, name: str, name_zh: str = "", is
 
 
 def describe_institution(tx: Transaction, code: str, name: str, name_zh: str, parent: str | None) -> None:
-    """Change an institution's names and the one above it. Raises InstitutionAbsent, InstitutionInvalid for a tree that would bite its tail."""
+    """Change an institution's names and the one above it. Raises InstitutionAbsent.
+
+    InstitutionInvalid for a tree that would bite its tail.
+    """
     institution_id, _, _ = _institution(tx, code)
     if parent is not None and _institution(tx, parent)[0] in _below(tx, institution_id):
         raise InstitutionInvalid(f"{parent} stands below {code}")
@@ -184,7 +187,9 @@ def node(tx: Transaction, ae_title: str) -> Node | None:
     return Node(*row[:5]) if row else None
 
 
-def add_node(tx: Transaction, ae_title: str, institution: str, host: str | None = None, port: int | None = None, description: str = "") -> None:
+def add_node(
+    tx: Transaction, ae_title: str, institution: str, host: str | None = None, port: int | None = None, description: str = ""
+) -> None:
     """Register a node, or change it. Raises NodeInvalid, InstitutionAbsent."""
     title = ae_title.strip()
     if not 1 <= len(title) <= 16 or "\\" in title or not title.isprintable() or (port is not None and not 1 <= port <= 65535):

@@ -1,4 +1,7 @@
-"""Sessions asked of the database at most once a second by each process: a frame is read hundreds of times a second, a sign-out must still bite."""
+"""Sessions asked of the database at most once a second by each process.
+
+A frame is read hundreds of times a second, a sign-out must still bite.
+"""
 
 from __future__ import annotations
 

@@ -116,6 +116,8 @@ class SecurityHeaders:
         secret = known or forms.new_secret()
         scope["state"]["form_secret"] = secret
         https = scope["scheme"] == "https" or f"https://{headers.get('host', '')}" in self.origins
+        if https:
+            scope["scheme"] = "https"  # what a proxy took off, so that the addresses we write are those the client sees
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -108,6 +108,8 @@ def said(language: str, detail: Mapping[str, Any]) -> str:
     """The counts and reasons of an event in one line."""
     parts = []
     for key, value in detail.items():
-        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
-            parts.append(f"{translate(language, key.replace('_', ' '))} {value:,}" if isinstance(value, int) else str(value))
+        if isinstance(value, int) and not isinstance(value, bool):
+            parts.append(f"{translate(language, key.replace('_', ' '))} {size(value) if key == 'bytes' else f'{value:,}'}")
+        elif isinstance(value, str) and value:
+            parts.append(value)
     return " · ".join(parts)

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from panorad.kit.errors import Kind, PanoradError, StorageLost
@@ -86,10 +86,8 @@ class Blobs:
         finally:
             part.release()
             whole.release()
-            try:
+            with suppress(BufferError):  # a reader still holds a slice; the mapping goes with it
                 mapped.close()
-            except BufferError:  # a reader still holds a slice; the mapping goes with it
-                pass
 
     def close(self) -> None:
         """Close every file."""

@@ -1,4 +1,7 @@
-"""Importing from files: folders, zip archives, DICOMDIR media. Each file is taken or refused with a reason; a second run goes on where the first stopped."""
+"""Importing from files: folders, zip archives, DICOMDIR media.
+
+Each file is taken or refused with a reason; a second run goes on where the first stopped.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -54,7 +58,10 @@ class ImportReport:
 
 
 def sources(path: Path) -> Iterator[Source]:
-    """Every file at a path: of a folder (and the zip archives in it), of a zip archive, of the media that a DICOMDIR lists. Raises NothingToImport."""
+    """Every file at a path: of a folder (and the zip archives in it), of a zip archive, of the media that a DICOMDIR lists.
+
+    Raises NothingToImport.
+    """
     if not path.exists():
         raise NothingToImport(str(path))
     if path.is_dir():
@@ -72,9 +79,13 @@ def sources(path: Path) -> Iterator[Source]:
         yield _file(path)
 
 
+def _opened(path: Path) -> IO[bytes]:
+    return path.open("rb")
+
+
 def _file(path: Path) -> Source:
     stat = path.stat()
-    return Source(str(path), f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}", stat.st_size, lambda: path.open("rb"))
+    return Source(str(path), f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}", stat.st_size, partial(_opened, path))
 
 
 def _members(path: Path) -> Iterator[Source]:
@@ -100,8 +111,7 @@ def _media(path: Path) -> Iterator[Source]:
         if file.is_file():
             yield _file(file)
         else:
-            missing = str(file)
-            yield Source(missing, f"{missing}|missing", 0, lambda missing=missing: Path(missing).open("rb"))  # type: ignore[misc]
+            yield Source(str(file), f"{file}|missing", 0, partial(_opened, file))
 
 
 class Journal:

@@ -37,11 +37,11 @@ class Sender(Protocol):
     """Whose instances they are: an intake."""
 
     @property
-    def actor(self) -> Actor: ...
+    def actor(self) -> Actor: ...  # noqa: D102
     @property
-    def source(self) -> str: ...
+    def source(self) -> str: ...  # noqa: D102
     @property
-    def receipts(self) -> list[Receipt]: ...
+    def receipts(self) -> list[Receipt]: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,9 @@ class Indexer:
                     self._seal_all(sealed)
             except Exception as error:
                 reason = error.message if isinstance(error, PanoradError) else type(error).__name__
-                log.error("index write failed, will try again", reason=reason, items=len(batch), exc_info=not isinstance(error, PanoradError))
+                log.error(
+                    "index write failed, will try again", reason=reason, items=len(batch), exc_info=not isinstance(error, PanoradError)
+                )
                 self._known.clear()
                 if self._stopping:
                     return
@@ -257,7 +259,9 @@ class Indexer:
             learned[series] = known
         fates = store.add_instances(tx, actor, known, key, landed)
         counts: dict[str, int] = {fate: fates.count(fate) for fate in ("stored", "duplicate", "conflict") if fate in fates}
-        tx.emit(Event("instances.received", objects, {**counts, "bytes": sum(item.length for item in landed), "via": landed[0].intake.source}))
+        tx.emit(
+            Event("instances.received", objects, {**counts, "bytes": sum(item.length for item in landed), "via": landed[0].intake.source})
+        )
         if "conflict" in counts:
             uids = [item.header.sop_uid for item, fate in zip(landed, fates, strict=True) if fate == "conflict"]
             tx.emit(Event("instances.conflict", {**objects, "sops": uids[:20]}, {"count": len(uids)}))

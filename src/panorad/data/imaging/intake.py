@@ -117,13 +117,19 @@ class Intake:
         self.close()
 
     def begin(self, sop_uid: str, sop_class: str, transfer_syntax: str) -> Incoming:
-        """Begin to receive a data set (C-STORE): the File Meta Information is ours, the data set the sender's. Raises StorageFull, StorageLost, DatabaseDown."""
+        """Begin to receive a data set (C-STORE): the File Meta Information is ours, the data set the sender's.
+
+        Raises StorageFull, StorageLost, DatabaseDown.
+        """
         self._check_room()
         meta = file_meta(sop_class, sop_uid, transfer_syntax, source_ae=self.actor.name if self.actor.kind == "node" else "")
         return self._begin(lambda incoming: incoming.start(meta, transfer_syntax, sop_uid))
 
     def begin_part10(self) -> Incoming:
-        """Begin to receive a Part 10 file, kept as it is. One without preamble or File Meta Information is given ours. Raises as `begin`."""
+        """Begin to receive a Part 10 file, kept as it is. One without preamble or File Meta Information is given ours.
+
+        Raises as `begin`.
+        """
         self._check_room()
         return self._begin(lambda incoming: None)
 
@@ -198,7 +204,9 @@ class Incoming:
         self._meta: bytes | None = None  # ours, to be written before the data set when the instance is committed
         self._syntax = ""
         self._sop_uid = ""
-        self._data_at = -1  # where the data set begins, in bytes from the start of the Part 10 file; -1 while a Part 10 file is being sniffed
+        self._data_at = (
+            -1
+        )  # where the data set begins, in bytes from the start of the Part 10 file; -1 while a Part 10 file is being sniffed
         self._problem: DatasetInvalid | None = None
 
     def start(self, meta: bytes, transfer_syntax: str, sop_uid: str) -> None:

@@ -1,4 +1,6 @@
-"""From the keys of a query to conditions on the index (PS3.4 C.2.2.2): single value, list, wildcard, range, universal and sequence matching.
+"""From the keys of a query to conditions on the index (PS3.4 C.2.2.2).
+
+Single value, list, wildcard, range, universal and sequence matching.
 
 Conditions are fragments over the aliases s (study), e (series), i (instance), c (SOP class) and t (transfer syntax). Under row-level
 security only comparisons that cannot leak are answered from an index, so every prefix is also given as a pair of bounds.
@@ -12,9 +14,9 @@ from datetime import date, time, timedelta
 from typing import Any, NamedTuple
 
 from panorad.data.imaging.attributes import LEVELS, level_of
-from panorad.model.person_name import query_keys
 from panorad.data.imaging.store import sop_key
 from panorad.kit.errors import Kind, PanoradError
+from panorad.model.person_name import query_keys
 from panorad.model.query import Level, Match, Query
 
 _LAST = "\U0010ffff"
@@ -106,17 +108,17 @@ def conditions(query: Query) -> Conditions:
         if not values:
             continue
         if len(match.path) > 1:
-            sequences.setdefault(match.path[0], []).append(Match(match.path[1:], values))
+            sequences.setdefault(match.path[0], []).append(Match(match.path, values))
             continue
         column = COLUMNS.get(match.path[0])
         if column is None:
-            _json_condition(found, query, match.path[0], lambda item, m=Match(match.path, values): [_json_match(found, item, m)])  # type: ignore[misc]
+            _json_condition(found, query, [Match(match.path, values)], sequence=False)
         elif column.level > query.level:
             found.warnings.append(f"{match.path[0]} belongs to a level below the one that is asked for and was not matched")
         else:
             found.add(_column_condition(found, match.path[0], column, values, query.fuzzy))
-    for tag, matches in sequences.items():
-        _json_condition(found, query, tag, lambda item, ms=matches: [_within(found, item, m) for m in ms], sequence=True)  # type: ignore[misc]
+    for matches in sequences.values():
+        _json_condition(found, query, matches, sequence=True)
     if query.text.strip():
         found.add(search_condition(found, query.text.strip()))
     return found
@@ -192,8 +194,8 @@ def _person_name(found: Conditions, tag: str, column: str, value: str) -> str:
     """Person names match without regard to case, in any one of their component groups (PS3.4 C.2.2.2.1)."""
     value = value.strip().rstrip("^=")
     pattern = found.bind(like(value))
-    groups = f"exists (select from unnest({column} || string_to_array({column}, '=')) g where rtrim(g, '^ ') ilike {pattern} or g ilike {pattern})"
-    groups = groups.replace(f"unnest({column} || ", f"unnest(array[{column}] || ")
+    each = f"unnest(array[{column}] || string_to_array({column}, '=')) g"
+    groups = f"exists (select from {each} where rtrim(g, '^ ') ilike {pattern} or g ilike {pattern})"
     if column == "s.patient_name":
         word = re.split(r"[*?]", value, maxsplit=1)[0].split("=")[0]
         first = re.split(r"[\^ ]", word)[0]
@@ -251,7 +253,9 @@ def _range(tag: str, value: str) -> tuple[str, str]:
 
 
 def _bounds(found: Conditions, column: str, low: Any, high: Any) -> str:
-    parts = ([f"{column} >= {found.bind(low)}"] if low is not None else []) + ([f"{column} <= {found.bind(high)}"] if high is not None else [])
+    parts = ([f"{column} >= {found.bind(low)}"] if low is not None else []) + (
+        [f"{column} <= {found.bind(high)}"] if high is not None else []
+    )
     return f"({' and '.join(parts)})" if parts else "true"
 
 
@@ -273,19 +277,21 @@ _BY_VR: dict[str, Callable[[Conditions, str, str, str], str]] = {
 # -- in the JSON of attributes -----------------------------------------------------------------------------------------------------------
 
 
-def _json_condition(found: Conditions, query: Query, tag: str, inner: Callable[[str], list[str]], sequence: bool = False) -> None:
+def _json_condition(found: Conditions, query: Query, matches: Sequence[Match], sequence: bool) -> None:
+    """Match in the JSON of attributes: one attribute, or all keys of a sequence within one of its items."""
+    tag = matches[0].path[0]
     level = level_of(int(tag, 16))
     if level is None or level is Level.INSTANCE or level > query.level:
         found.warnings.append(f"{tag} is not kept in the index of this level and was not matched")
         return
     source = "e.attributes" if level is Level.SERIES else "s.attributes"
     if not sequence:
-        found.add(_any(inner(source)))
+        found.add(_any(_json_match(found, source, match) for match in matches))
         return
-    depth = f"item{len(found.parameters)}"
+    item = f"item{len(found.parameters)}"
     tagged = found.bind(tag)
-    parts = " and ".join(inner(depth))
-    found.add(f"exists (select from jsonb_array_elements(coalesce({source} -> {tagged} -> 'Value', '[]')) {depth} where {parts})")
+    parts = " and ".join(_within(found, item, Match(match.path[1:], match.values)) for match in matches)
+    found.add(f"exists (select from jsonb_array_elements(coalesce({source} -> {tagged} -> 'Value', '[]')) {item} where {parts})")
 
 
 def _within(found: Conditions, item: str, match: Match) -> str:

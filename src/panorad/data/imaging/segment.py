@@ -53,7 +53,7 @@ def member_header(name: str, size: int, mtime: int, digest: bytes) -> bytes:
     sized = b"%011o\0" % size if size < 8**11 else b"\x80\0\0\0" + size.to_bytes(8, "big")
     head = bytearray(BLOCK)
     head[0:100] = tail.encode("ascii").ljust(100, b"\0")
-    head[100:124] = b"0000644\0" b"0000000\0" b"0000000\0"
+    head[100:124] = b"0000644\00000000\00000000\0"
     head[124:136] = sized
     head[136:148] = b"%011o\0" % mtime
     head[148:156] = b"        "
@@ -176,7 +176,10 @@ class Blanks:
 
 
 class Segment:
-    """One growing object. Used by one sender at a time; `key` is its name in the object store, `room` how long it should become in bytes."""
+    """One growing object. Used by one sender at a time; `key` is its name in the object store.
+
+    `room` how long it should become in bytes.
+    """
 
     def __init__(self, objects: Path, open_marks: Path, institution_code: str, blanks: Blanks | None = None) -> None:
         now = datetime.now(UTC)

@@ -29,14 +29,27 @@ _VRS = {
 
 _PATIENT_RETURN = ("00100010", "00100020", "00100021", "00100030", "00100040")
 _STUDY_RETURN = (
-    "00080020", "00080030", "00080050", "00080056", "00080061", "00080090", *_PATIENT_RETURN, "0020000D", "00200010", "00201206", "00201208",
-)  # fmt: skip
+    "00080020",
+    "00080030",
+    "00080050",
+    "00080056",
+    "00080061",
+    "00080090",
+    *_PATIENT_RETURN,
+    "0020000D",
+    "00200010",
+    "00201206",
+    "00201208",
+)
 _SERIES_RETURN = ("00080060", "0008103E", "0020000E", "00200011", "00201209", "00400244", "00400245", "00400275")
 _INSTANCE_RETURN = ("00080016", "00080018", "00080056", "00083002", "00200013", "00280008", "00280010", "00280011", "00280100")
 RETURNED: Mapping[Level, tuple[str, ...]] = {
     Level.PATIENT: _PATIENT_RETURN, Level.STUDY: _STUDY_RETURN, Level.SERIES: _SERIES_RETURN, Level.INSTANCE: _INSTANCE_RETURN,
 }  # fmt: skip
-"""The attributes every answer of a level carries (PS3.18 Tables 10.6.3-3 to 10.6.3-5), Issuer of Patient ID and the offered syntax added."""
+"""The attributes every answer of a level carries (PS3.18 Tables 10.6.3-3 to 10.6.3-5).
+
+Issuer of Patient ID and the offered syntax added.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +80,13 @@ def _study_values(row: Sequence[Any]) -> dict[str, Any]:
 def _patient_values(row: Sequence[Any]) -> dict[str, Any]:
     attributes, issuer, patient_id, studies, series, instances = row
     return {
-        **attributes, "00100020": _element("00100020", patient_id), "00100021": _element("00100021", issuer),
-        "00201200": _element("00201200", studies), "00201202": _element("00201202", int(series)), "00201204": _element("00201204", int(instances)),
-    }  # fmt: skip
+        **attributes,
+        "00100020": _element("00100020", patient_id),
+        "00100021": _element("00100021", issuer),
+        "00201200": _element("00201200", studies),
+        "00201202": _element("00201202", int(series)),
+        "00201204": _element("00201204", int(instances)),
+    }
 
 
 def _series_values(row: Sequence[Any]) -> dict[str, Any]:
@@ -147,7 +164,9 @@ class Archive:
             return {tag: value for tag, value in instance_metadata(part10, "").items() if "BulkDataURI" not in value}
 
     def stored(self, tx: Transaction, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None) -> list[Stored]:
-        """The visible instances of a study, series or SOP Instance UID in display order; one for each SOP Instance UID of a series, the first received.
+        """The visible instances of a study, series or SOP Instance UID in display order.
+
+        One for each SOP Instance UID of a series, the first received.
 
         Where several institutions hold the same instance, the copy that came first is given.
         """
@@ -161,7 +180,10 @@ class Archive:
 
     def series_versions(self, tx: Transaction, study_uid: str) -> list[SeriesVersion]:
         """The series of a study with their versions, in display order."""
-        return [SeriesVersion(uid, row_id, version, version == settled, n) for uid, row_id, version, settled, n in store.series_versions(tx, study_uid)]
+        return [
+            SeriesVersion(uid, row_id, version, version == settled, n)
+            for uid, row_id, version, settled, n in store.series_versions(tx, study_uid)
+        ]
 
     def statistics(self, tx: Transaction) -> dict[str, int]:
         """Counts of studies, series, instances, bytes, quarantined, conflicts and unsettled series, as far as the actor sees them."""

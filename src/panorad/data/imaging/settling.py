@@ -80,7 +80,9 @@ def settle_some(begin: Begin, blobs: Blobs, cache: Path, quiet_s: float) -> int:
     return len(rows)
 
 
-def _settle_one(tx: Transaction, blobs: Blobs, cache: Path, series_id: int, study: str, series: str, version: int, institution: int) -> None:
+def _settle_one(
+    tx: Transaction, blobs: Blobs, cache: Path, series_id: int, study: str, series: str, version: int, institution: int
+) -> None:
     instances = [stored for stored in store.find_stored(tx, study, series, None) if stored.institution == institution]
     objects = {"study": study, "series": series}
     try:

@@ -33,7 +33,11 @@ _LONGEST_KEY = 200
 
 def key_text(text: str) -> str:
     """An identifier as the index keys it: one too long for an index entry is cut and told apart by a digest of the whole."""
-    return text if len(text) <= _LONGEST_KEY else f"{text[:_LONGEST_KEY]}~{blake2b(text.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
+    return (
+        text
+        if len(text) <= _LONGEST_KEY
+        else f"{text[:_LONGEST_KEY]}~{blake2b(text.encode('utf-8', 'replace'), digest_size=12).hexdigest()}"
+    )
 
 
 def _within(value: int | None, bits: int) -> int | None:
@@ -87,12 +91,20 @@ def ensure_series(tx: Transaction, actor: Actor, issuer: str, header: Header, de
     """Find or make the study and series rows of an instance. Returns ((study id, series id), whether the study is new)."""
     study, series = description.study, description.series
     study_row = {
-        "study_uid": header.study_uid, "issuer": key_text(issuer), "patient_id": key_text(header.patient_id),
-        "study_date": _date(text_of(study, "00080020")), "study_time": _time(text_of(study, "00080030")),
-        "accession_number": key_text(text_of(study, "00080050")), "study_id": text_of(study, "00200010"), "description": text_of(study, "00081030"),
-        "referring_physician": text_of(study, "00080090"), "patient_name": text_of(study, "00100010"),
-        "birth_date": _date(text_of(study, "00100030")), "sex": text_of(study, "00100040"), "attributes": study,
-    }  # fmt: skip
+        "study_uid": header.study_uid,
+        "issuer": key_text(issuer),
+        "patient_id": key_text(header.patient_id),
+        "study_date": _date(text_of(study, "00080020")),
+        "study_time": _time(text_of(study, "00080030")),
+        "accession_number": key_text(text_of(study, "00080050")),
+        "study_id": text_of(study, "00200010"),
+        "description": text_of(study, "00081030"),
+        "referring_physician": text_of(study, "00080090"),
+        "patient_name": text_of(study, "00100010"),
+        "birth_date": _date(text_of(study, "00100030")),
+        "sex": text_of(study, "00100040"),
+        "attributes": study,
+    }
     series_row = {
         "series_uid": header.series_uid, "modality": text_of(series, "00080060"), "number": _number(text_of(series, "00200011")),
         "description": text_of(series, "0008103E"), "body_part": text_of(series, "00180015"),
@@ -108,7 +120,11 @@ def ensure_series(tx: Transaction, actor: Actor, issuer: str, header: Header, de
 
 def add_instances(tx: Transaction, actor: Actor, ids: tuple[int, int], key: str, landed: Sequence[Any]) -> list[Fate]:
     """Index landed instances of one series and object; what became of each, in order."""
-    found = db.one(tx, Q["find_object"], (key,)) or db.one(tx, Q["add_object"], (key, actor.institution)) or db.one(tx, Q["find_object"], (key,))
+    found = (
+        db.one(tx, Q["find_object"], (key,))
+        or db.one(tx, Q["add_object"], (key, actor.institution))
+        or db.one(tx, Q["find_object"], (key,))
+    )
     if found is None:
         raise AssertionError(key)
     classes = {h.sop_class: 0 for h in (item.header for item in landed)}
@@ -146,9 +162,29 @@ def indexed_offsets(tx: Transaction, key: str) -> set[int]:
 
 
 _STORED = (
-    "id", "sop_uid", "series_uid", "study_uid", "sop_class", "transfer_syntax", "patient_id", "issuer", "number", "rows", "columns", "frames",
-    "bits_allocated", "samples", "pixel_at", "key", "at", "length", "data_at", "digest", "institution_id", "variant",
-)  # fmt: skip
+    "id",
+    "sop_uid",
+    "series_uid",
+    "study_uid",
+    "sop_class",
+    "transfer_syntax",
+    "patient_id",
+    "issuer",
+    "number",
+    "rows",
+    "columns",
+    "frames",
+    "bits_allocated",
+    "samples",
+    "pixel_at",
+    "key",
+    "at",
+    "length",
+    "data_at",
+    "digest",
+    "institution_id",
+    "variant",
+)
 
 
 def _stored(row: Sequence[Any]) -> Stored:
@@ -244,6 +280,9 @@ def series_of_study(tx: Transaction, study_id: int) -> list[tuple[Any, ...]]:
 
 
 def instances_of_series(tx: Transaction, study_uid: str, series_uid: str, limit: int, offset: int) -> tuple[list[tuple[Any, ...]], int]:
-    """(UID, SOP class, number, transfer syntax, rows, columns, frames, bytes) of one page of a series' instances, and how many there are."""
+    """(UID, SOP class, number, transfer syntax, rows, columns, frames, bytes) of one page of a series' instances.
+
+    And how many there are.
+    """
     total = db.one(tx, Q["count_instances_of_series"], (study_uid, series_uid))
     return db.rows(tx, Q["instances_of_series"], (study_uid, series_uid, limit, offset)), int(total[0]) if total else 0

@@ -53,10 +53,20 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
     store.append(
         tx,
         [
-            (e.kind, e.outcome, actor.kind, actor.name, actor.account, actor.institution if e.institution is None else e.institution,
-             actor.purpose, actor.source, e.objects, e.detail)
+            (
+                e.kind,
+                e.outcome,
+                actor.kind,
+                actor.name,
+                actor.account,
+                actor.institution if e.institution is None else e.institution,
+                actor.purpose,
+                actor.source,
+                e.objects,
+                e.detail,
+            )
             for e in events
-        ],  # fmt: skip
+        ],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from panorad.access.web.deps import WebDeps
 from panorad.access.web.paging import Paging, page_number
 from panorad.access.web.session import administrator, session_actor
 from panorad.kit.errors import Kind, PanoradError
+from panorad.management.intake.reasons import said
 from panorad.model.study_list import ConflictRow, QuarantineRow
 
 SHOWS = ("quarantine", "conflicts")
@@ -77,6 +78,7 @@ class IntakePages:
         show = show if show in SHOWS else SHOWS[0]
         text, number = request.query_params.get("q", "").strip()[:LONGEST_SEARCH], page_number(request)
         size = Paging(number, 0).size
+        language = self.deps.shell.language(request)
         aside = (size, (number - 1) * size) if show == "quarantine" else (1, 0)
         twice = (size, (number - 1) * size) if show == "conflicts" else (1, 0)
         with self.deps.begin(actor) as tx:
@@ -85,8 +87,10 @@ class IntakePages:
         context = IntakePage(
             show=show,
             text=text,
-            quarantined=tuple(quarantined) if show == "quarantine" else (),
-            conflicts=tuple(conflicts) if show == "conflicts" else (),
+            quarantined=tuple(replace(one, reason=said(language, one.reason)) for one in quarantined)
+            if show == "quarantine"
+            else (),
+            conflicts=tuple(replace(one, reason=said(language, one.reason)) for one in conflicts) if show == "conflicts" else (),
             quarantined_total=quarantined_total,
             conflicts_total=conflicts_total,
             paging=Paging(number, quarantined_total if show == "quarantine" else conflicts_total),
