@@ -27,11 +27,17 @@ LOOKS = [("en", "light", 1440), ("zh-CN", "dark", 1440), ("zh-CN", "light", 360)
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 """axe-core (MPL-2.0) as the wheel carries it; nothing of it is in this repository."""
 
+QUIET = """!document.querySelector(".htmx-request")
+    && [...document.images].every((one) => one.complete || one.getBoundingClientRect().top > innerHeight)"""
+
 
 def settled(page: Page) -> None:
     """Wait until requests have ended and every picture in sight is there."""
-    page.wait_for_function("!document.querySelector('.htmx-request') && [...document.images].every((one) => one.complete)")
-    page.wait_for_timeout(200)
+    for _turn in range(200):
+        page.wait_for_timeout(100)
+        if page.evaluate(QUIET):
+            return
+    raise AssertionError("the page does not come to rest")
 
 
 def serious(page: Page) -> list[str]:

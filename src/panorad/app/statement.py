@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from pydicom.datadict import keyword_for_tag
 
 from panorad import __version__
 from panorad.access.dicomweb.forms import DEFAULTS
@@ -23,6 +22,7 @@ from panorad.app.reference import unopened
 from panorad.app.web import dicomweb_deps
 from panorad.data.imaging.attributes import LEVELS
 from panorad.data.imaging.charset import ENCODINGS
+from panorad.data.imaging.dictionary import entry
 from panorad.data.imaging.matching import COLUMNS
 from panorad.data.imaging.service import COUNT_CAP, RETURNED
 from panorad.data.imaging.syntaxes import SYNTAXES
@@ -87,7 +87,8 @@ def _tag(tag: str) -> str:
 
 
 def _keyword(tag: str) -> str:
-    return keyword_for_tag(int(tag, 16)) or _tag(tag)
+    found = entry(int(tag, 16))
+    return found.keyword if found else _tag(tag)
 
 
 def _syntax(uid: str) -> str:

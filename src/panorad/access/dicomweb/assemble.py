@@ -11,15 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import urljoin
-
-from pydicom.dataelem import RawDataElement, convert_raw_data_element
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate, encapsulate_extended
-from pydicom.filewriter import dcmwrite
-from pydicom.tag import Tag
-from pydicom.uid import UID
 
 from panorad.access.dicomweb.arrivals import Arrivals
 from panorad.access.dicomweb.errors import BodyTooLarge, MalformedBody, UnsupportedMedia
@@ -28,6 +21,9 @@ from panorad.access.dicomweb.media import DICOM_JSON, DICOM_XML, JSON, OCTETS, p
 from panorad.access.dicomweb.native import DEPTH, from_xml
 from panorad.data.imaging.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from panorad.data.imaging.syntaxes import EXPLICIT_LE, SYNTAXES, syntax_of
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 PIXEL_TAGS = ("7FE00008", "7FE00009", "7FE00010")
 METADATA = (DICOM_JSON, DICOM_XML, JSON, "text/xml", "application/xml")
@@ -115,6 +111,8 @@ class Assembly:
             arrivals.end()
 
     def _part10(self, metadata: Mapping[str, Any]) -> bytes:
+        from pydicom.dataset import Dataset
+
         pixels = [
             self._bulk_of(element["BulkDataURI"])
             for tag, element in metadata.items()
@@ -134,6 +132,9 @@ class Assembly:
 
     def _value(self, metadata: Mapping[str, Any], syntax: str, tag: str, vr: str, uri: str) -> Any:
         """The value behind a Bulk Data URI."""
+        from pydicom.dataelem import RawDataElement, convert_raw_data_element
+        from pydicom.tag import Tag
+
         parts = [part.read() for part in self._bulk_of(uri)]
         raw = _framed(parts, metadata, syntax) if tag in PIXEL_TAGS else b"".join(parts)
         raw += b"\0" * (len(raw) % 2)
@@ -192,12 +193,18 @@ def _framed(parts: list[bytes], metadata: Mapping[str, Any], syntax: str) -> byt
         raise MalformedBody(f"{len(parts)} parts for {frames} frames")
     if len(parts) == 1 and frames > 1 and not syntax_of(syntax).video:
         raise MalformedBody(f"one part for {frames} compressed frames")
+    from pydicom.encaps import encapsulate, encapsulate_extended
+
     if sum(map(len, parts)) >= 0xFFFFFFFF:
         return encapsulate_extended(parts)[0]
     return encapsulate(parts)
 
 
 def _written(dataset: Dataset, syntax: str) -> bytes:
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.filewriter import dcmwrite
+    from pydicom.uid import UID
+
     encapsulated = syntax_of(syntax).encapsulated
     if encapsulated:
         for tag in PIXEL_TAGS:

@@ -7,9 +7,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-from pydicom.datadict import keyword_for_tag
-
 from panorad.access.dicomweb.errors import MalformedBody
+from panorad.data.imaging.dictionary import entry
 
 NAMESPACE = "http://dicom.nema.org/PS3.19/models/NativeDICOM"
 GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
@@ -41,7 +40,8 @@ def _write(parent: ET.Element, dataset: Mapping[str, Any]) -> None:
     for tag, element in sorted(dataset.items()):
         vr = element.get("vr", "UN")
         attributes = {"tag": tag, "vr": vr}
-        if keyword := keyword_for_tag(int(tag, 16)):
+        known = entry(int(tag, 16))
+        if keyword := known.keyword if known else "":
             attributes["keyword"] = keyword
         node = ET.SubElement(parent, "DicomAttribute", attributes)
         if "BulkDataURI" in element:

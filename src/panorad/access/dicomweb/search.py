@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-
 from panorad.access.dicomweb.deps import Limits
 from panorad.access.dicomweb.errors import MalformedQuery
+from panorad.data.imaging.dictionary import entry, tag_of
 from panorad.model.query import Level, Match, Query
 
 IGNORED = frozenset({"accept", "charset", "_"})
@@ -75,7 +74,7 @@ def path(attribute: str) -> tuple[str, ...]:
 def _tag(name: str) -> str:
     if hexadecimal := _TAG.fullmatch(name):
         return (hexadecimal[1] + hexadecimal[2]).upper()
-    tag = tag_for_keyword(name)
+    tag = tag_of(name)
     if tag is None:
         raise MalformedQuery(f"{name[:64]!r} is neither a keyword nor a tag of an attribute")
     return f"{tag:08X}"
@@ -83,10 +82,8 @@ def _tag(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _vr(tag: str) -> str:
-    try:
-        return dictionary_VR(int(tag, 16))
-    except KeyError:
-        return "UN"
+    known = entry(int(tag, 16))
+    return known.vr if known else "UN"
 
 
 def _add(keys: dict[tuple[str, ...], list[str]], key: tuple[str, ...], value: str) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from pydicom._uid_dict import UID_dictionary
-
+from panorad.data.imaging.dictionary import uids
 from panorad.data.imaging.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from panorad.model.query import Level
 
@@ -72,9 +71,9 @@ _NOT_STORAGE = ("1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1
 
 def storage_like(uid: str) -> bool:
     """Whether an abstract syntax is to be stored: a storage SOP class of PS3.6 Annex A, or a UID that PS3.6 does not name."""
-    if uid not in UID_dictionary:
+    if uid not in uids():
         return bool(uid)
-    name, kind = UID_dictionary[uid][:2]
+    name, kind = uids()[uid][:2]
     return kind == "SOP Class" and uid not in _NOT_STORAGE and ("Storage" in name or not name)
 
 
@@ -87,4 +86,4 @@ def offer(uid: str) -> Offer | None:
 
 def storage_classes() -> Iterator[tuple[str, str]]:
     """The storage SOP classes known by name (UID, name), for the Conformance Statement."""
-    return ((uid, name) for uid, (name, *_) in UID_dictionary.items() if name and storage_like(uid))
+    return ((uid, name) for uid, (name, *_) in uids().items() if name and storage_like(uid))

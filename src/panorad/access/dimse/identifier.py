@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.datadict import dictionary_VR
-
 from panorad.access.dimse.charset import UTF8, Charset
 from panorad.access.dimse.conformance import IMPLICIT_LITTLE
 from panorad.data.imaging.charset import decode as decode_text
 from panorad.data.imaging.charset import terms
+from panorad.data.imaging.dictionary import entry
 
 UNDEFINED = 0xFFFFFFFF
 DEPTH = 16
@@ -59,10 +58,9 @@ class Element:
 
 def vr_of(tag: str) -> str:
     """The VR of a tag by PS3.6; UN when unknown, the first where several are possible."""
-    try:
-        return dictionary_VR(int(tag, 16))[:2]
-    except KeyError:
-        return "UL" if tag.endswith("0000") else "UN"
+    if known := entry(int(tag, 16)):
+        return known.vr[:2]
+    return "UL" if tag.endswith("0000") else "UN"
 
 
 def decode(data: bytes, transfer_syntax: str) -> tuple[Element, ...]:

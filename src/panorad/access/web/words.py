@@ -8,8 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydicom.uid import UID
-
+from panorad.data.imaging.dictionary import uids
 from panorad.kit.i18n import catalogue, translate
 from panorad.model.event import KINDS
 
@@ -95,8 +94,8 @@ SEXES = {"M": _("M"), "F": _("F"), "O": _("Other")}
 
 def uid_name(uid: str) -> str:
     """The registered name of a UID (PS3.6 Annex A); empty for one that is not registered."""
-    name = UID(uid).name
-    return "" if name == uid else name
+    known = uids().get(uid)
+    return known.name if known else ""
 
 
 def happened(language: str, kind: str) -> str:

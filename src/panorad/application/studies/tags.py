@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from pydicom.datadict import dictionary_description
-
 from panorad.access.web.words import size, uid_name
+from panorad.data.imaging.dictionary import entry
 
 MOST_ROWS = 5000
 LONGEST = 300
@@ -57,9 +56,10 @@ def _written(tag: str) -> str:
 
 def _name(tag: str) -> str:
     try:
-        return dictionary_description(int(tag, 16))
-    except (KeyError, ValueError):
+        known = entry(int(tag, 16))
+    except ValueError:
         return ""
+    return known.name if known else ""
 
 
 def _uid_name(vr: str, values: Sequence[Any]) -> str:

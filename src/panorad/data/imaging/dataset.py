@@ -13,6 +13,7 @@ from functools import lru_cache
 from struct import Struct, unpack_from
 from struct import error as StructError
 
+from panorad.data.imaging.dictionary import entry
 from panorad.data.imaging.elements import (
     ITEM,
     ITEM_END,
@@ -190,16 +191,19 @@ def dictionary_vr(tag: int, creator: str = "") -> str:
 
     Choices stay as written there, for example "US or SS": `Context.settle` makes them.
     """
-    from pydicom.datadict import dictionary_VR, private_dictionary_VR
-
     if tag & 0xFFFF == 0:
         return "UL"
     try:
         if not tag >> 16 & 1:
-            return dictionary_VR(tag)
+            known = entry(tag)
+            return known.vr if known else "UN"
         if 0x10 <= tag & 0xFFFF <= 0xFF:
             return "LO"
-        return private_dictionary_VR(tag, creator) if creator else "UN"
+        if not creator:
+            return "UN"
+        from pydicom.datadict import private_dictionary_VR
+
+        return private_dictionary_VR(tag, creator)
     except KeyError:
         return "UN"
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from struct import calcsize, iter_unpack
 from typing import Any
 
-from pydicom.datadict import dictionary_has_tag, dictionary_VR
-
 from panorad.data.imaging import charset
 from panorad.data.imaging.attributes import PATIENT, SERIES, STUDY, Attribute
+from panorad.data.imaging.dictionary import entry
 from panorad.data.imaging.elements import (
     DEFLATED,
     IMPLICIT_LE,
@@ -147,7 +146,8 @@ def _vr(tag: int, declared: str) -> str:
         return declared
     if kept:
         return kept.vr
-    return dictionary_VR(tag)[:2] if dictionary_has_tag(tag) else "UN"
+    found = entry(tag)
+    return found.vr[:2] if found else "UN"
 
 
 def _plain(text: str) -> str | None:

@@ -161,9 +161,7 @@ class Indexer:
                     self._seal_all(sealed)
             except Exception as error:
                 reason = error.message if isinstance(error, PanoradError) else type(error).__name__
-                log.error(
-                    "index write failed, will try again", reason=reason, items=len(batch), exc_info=not isinstance(error, PanoradError)
-                )
+                log.error("index write failed, will try again", reason=reason, items=len(batch))
                 self._known.clear()
                 if self._stopping:
                     return
@@ -185,7 +183,7 @@ class Indexer:
                 self._urgent = False
             self._wake.notify_all()
 
-    def _write(self, items: list[Item]) -> None:
+    def _write(self, items: list[Item], again: bool = True) -> None:
         """Write items of one intake. Raises what is to be tried again; an item that the index cannot hold is quarantined."""
         intake = items[0].intake
         try:
@@ -194,9 +192,11 @@ class Indexer:
             if isinstance(error, PanoradError) and error.kind is Kind.UNAVAILABLE:
                 raise
             self._known.clear()
-            if len(items) > 1:
+            if again:  # the index may have been rebuilt under the series that were known
+                self._write(items, again=False)
+            elif len(items) > 1:
                 for half in (items[: len(items) // 2], items[len(items) // 2 :]):
-                    self._write(half)
+                    self._write(half, again=False)
             else:
                 self._set_aside(items[0], error)
             return
@@ -208,7 +208,7 @@ class Indexer:
     def _set_aside(self, item: Item, error: Exception) -> None:
         """Quarantine what the index cannot hold."""
         reason = error.message if isinstance(error, PanoradError) else f"the index cannot hold it: {type(error).__name__}"
-        log.error("an instance cannot be indexed", reason=reason, object=item.key, exc_info=not isinstance(error, PanoradError))
+        log.error("an instance cannot be indexed", reason=reason, object=item.key)
         if isinstance(item, Quarantined):
             return
         key = quarantine.key_of(item.intake.actor.institution_code, item.digest)

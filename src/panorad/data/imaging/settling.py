@@ -5,6 +5,7 @@ What is written lies under HOME/cache and can be made again at any time.
 
 from __future__ import annotations
 
+import gzip
 import os
 import secrets
 from collections.abc import Iterator
@@ -53,7 +54,7 @@ def make_document(blobs: Blobs, instances: list[Stored]) -> bytes:
             with blobs.view(stored.place) as view:
                 yield view, f"/dicom-web/studies/{h.study_uid}/series/{h.series_uid}/instances/{h.sop_uid}/bulkdata"
 
-    return series_document(parts())
+    return gzip.compress(series_document(parts()), 6, mtime=0)
 
 
 def make_picture(blobs: Blobs, instances: list[Stored]) -> bytes | None:
@@ -92,7 +93,7 @@ def _settle_one(
             write_whole(picture_path(cache, series_id, version), picture)
         outcome, detail = "success", {"instances": len(instances)}
     except Exception as error:  # a series that cannot be settled must not keep the others waiting
-        log.error("a series could not be settled", series=series, reason=type(error).__name__, exc_info=True)
+        log.error("a series could not be settled", series=series, reason=type(error).__name__)
         outcome, detail = "failure", {"reason": type(error).__name__}  # type: ignore[dict-item]
     store.settle(tx, series_id, version)
     tx.emit(Event("series.settled", objects, detail, outcome, institution))  # type: ignore[arg-type]

@@ -1,0 +1,149 @@
+"""Row-level security as a matrix: every table that tells of patients x an actor of another institution -> nothing."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from panorad.data.imaging.intake import Refused
+from panorad.kit.db import Database
+from panorad.model.actor import SYSTEM, Actor
+from panorad.model.event import Event
+from panorad.model.query import Level
+from panorad.testing import Site
+from tests.data.imaging.arrivals import instance
+
+OPEN = {"institution", "node", "account", "session", "welcome", "sop_class", "transfer_syntax", "schema_version"}
+"""Tables that tell of no patient; every other one must be filtered."""
+
+
+@pytest.fixture
+def two(center: Site) -> tuple[Site, Actor, Actor]:
+    """COUNTY with something in every table, and TOWN with nothing."""
+    county, town = center.institution("COUNTY"), center.institution("TOWN")
+    center.put([instance(1, 1, 1, PatientName="Zhang^San"), instance(1, 1, 1, PatientComments="other")], county)
+    with pytest.raises(Refused):
+        center.put([b"garbage" * 99], county)
+    return center, county, town
+
+
+def tables(site: Site) -> list[str]:
+    with site.center.begin(SYSTEM) as tx:
+        found = tx.connection.execute("select relname from pg_class where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace")
+        return [row[0] for row in found]
+
+
+def ask(site: Site, actor: Actor, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    with site.center.begin(actor) as tx:
+        return list(tx.connection.execute(statement, parameters))  # type: ignore[arg-type]
+
+
+def test_every_table_shows_its_own_rows_and_no_others(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    filled = 0
+    for table in tables(site):
+        if table in OPEN:
+            continue
+        if table.startswith("event_"):
+            for actor in (county, town, SYSTEM):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    ask(site, actor, f"select * from {table}")
+            continue
+        assert ask(site, county, f"select 1 from {table}"), f"the fixture must fill {table}"
+        assert ask(site, SYSTEM, f"select 1 from {table}"), table
+        assert ask(site, town, f"select * from {table}") == [], table
+        assert ask(site, Actor("person", "nobody"), f"select * from {table}") == [], table
+        filled += 1
+    assert filled >= 8
+
+
+def test_nothing_can_be_written_for_another_institution(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    for table in ("object", "study", "series", "instance", "name_key", "conflict", "quarantine"):
+        columns = [row[0] for row in ask(site, SYSTEM, "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = '' and attgenerated = ''", table)]
+        names = ", ".join(columns)
+        copied = f"insert into {table} ({names}) select {names} from {table} limit 1"
+        with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.UniqueViolation)):
+            ask(site, county, copied.replace(names, "x", 0) + " returning 1")
+        given = {"institution_id": str(county.institution)}
+        values = ", ".join(given.get(column, f"(select {column} from seen)") for column in columns)
+        with site.center.begin(SYSTEM) as tx:
+            tx.connection.execute(f"create temporary table seen on commit drop as select * from {table} limit 1")
+            tx.connection.execute(f"set local panorad.everything = 'off'; set local panorad.institutions = '{town.institution}'")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
+                tx.connection.execute(f"insert into {table} ({names}) values ({values})")
+            tx.connection.execute("rollback")
+
+
+def test_rows_of_others_cannot_be_changed(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    with site.center.begin(town) as tx:
+        assert tx.connection.execute("update study set description = 'mine'").rowcount == 0
+        assert tx.connection.execute("update series set settled_version = 99").rowcount == 0
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), site.center.begin(county) as tx:
+        tx.connection.execute("update study set institution_id = %s", (town.institution,))
+
+
+def test_the_archive_answers_another_institution_with_nothing(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    for level in Level:
+        assert site.find(level, actor=county).rows
+        assert site.find(level, actor=town).rows == ()
+    for keys in ({"00100020": "P1"}, {"00100010": "zhang*"}, {"0020000D": "2.25.1"}):
+        assert site.find(Level.STUDY, keys, actor=town).total == 0
+    assert site.read("2.25.1", actor=town) == []
+    with site.center.begin(town) as tx:
+        assert site.center.lists.study(tx, "2.25.1") is None
+        assert site.center.lists.quarantined(tx, 10, 0) == ([], 0)
+        assert site.center.lists.conflicts(tx, 10, 0) == ([], 0)
+        assert site.center.lists.quarantined_file(tx, 1) is None
+        assert site.center.archive.statistics(tx)["studies"] == 0
+    assert [event for event in site.events(town) if event.kind != "institution.added"] == []
+
+
+def test_the_institution_above_sees_what_is_below_and_not_the_other_way(center: Site) -> None:
+    region = center.institution("REGION")
+    county = center.institution("COUNTY", parent="REGION")
+    town = center.institution("TOWN", parent="COUNTY")
+    for number, actor in enumerate((region, county, town), 1):
+        center.put([instance(number)], actor)
+    region, county, town = (center.reader(code) for code in ("REGION", "COUNTY", "TOWN"))
+    assert [center.find(Level.STUDY, actor=actor).total for actor in (region, county, town)] == [3, 2, 1]
+
+
+@pytest.mark.parametrize("verb", ["update event set actor = 'nobody'", "delete from event", "truncate event", "delete from study", "truncate study",
+                                  "update event_rest set actor = ''", "alter table event disable row level security", "drop table study",
+                                  "set role panorad", "create table x (a integer)"])  # fmt: skip
+def test_the_runtime_role_can_neither_rewrite_history_nor_delete_images(two: tuple[Site, Actor, Actor], verb: str) -> None:
+    site, _, _ = two
+    before = len(site.events())
+    with pytest.raises(psycopg.Error) as refused, site.center.begin(SYSTEM) as tx:
+        tx.connection.execute(verb)
+        if verb.startswith("set role"):
+            tx.connection.execute("delete from event")
+    assert isinstance(refused.value, psycopg.errors.InsufficientPrivilege)
+    assert len(site.events()) == before
+
+
+def test_what_one_transaction_saw_is_forgotten_by_the_next_on_the_same_connection(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    database = Database(site.center.dsn, lambda tx, events: None, size=1)
+    database.open()
+    try:
+        for _ in range(3):
+            for actor, count in ((SYSTEM, 1), (town, 0), (county, 1), (Actor("person", "nobody"), 0)):
+                with database.begin(actor) as tx:
+                    assert tx.connection.execute("select count(*) from study").fetchone() == (count,)
+        with database.begin(SYSTEM) as tx:
+            tx.connection.execute("commit")
+            assert tx.connection.execute("select count(*) from study").fetchone() == (0,), "outside a transaction nothing is seen"
+    finally:
+        database.close()
+
+
+def test_an_event_tells_its_actors_institution(two: tuple[Site, Actor, Actor]) -> None:
+    site, county, town = two
+    with site.center.begin(town) as tx:
+        tx.emit(Event("query", {}, {"level": "STUDY"}))
+    assert [event.kind for event in site.events(town)] == ["query"]
+    assert "query" not in [event.kind for event in site.events(county)]
