@@ -115,6 +115,18 @@ def test_attributes_are_filtered_with_the_items_around_them(signed_in: Open) -> 
     expect(page.locator("#tags-none")).to_be_visible()
 
 
+def test_a_uid_is_copied_with_and_without_a_clipboard(signed_in: Open) -> None:
+    page = signed_in("/studies/1.2.826.0.1.3680043.8.498.1000")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    for remove in ("", "Object.defineProperty(navigator.clipboard, 'writeText', {value: () => Promise.reject()})"):
+        page.evaluate("navigator.clipboard.writeText('')")
+        page.evaluate(remove or "0")
+        page.click("header [data-copy]")
+        expect(page.locator("#notices p")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == "1.2.826.0.1.3680043.8.498.1000"
+        expect(page.locator("#notices p")).to_have_count(0)
+
+
 def test_language_and_theme_by_the_menu(signed_in: Open) -> None:
     page = signed_in("/intake")
     page.click("details.menu summary")

@@ -93,9 +93,7 @@ def run(told: list[Step], folder: Path, ports: Mapping[str, int]) -> list[str]:
         "TCP_NODELAY": "1",
     }
     script = _script(enumerate(steps))
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
     failed = int((folder / "failed").read_text()) if (folder / "failed").exists() else None
     wrong = []
     for number, step in enumerate(steps):

@@ -83,12 +83,8 @@ class Database:
         `durable=False` lets the commit reach the disk a moment later: for changes that can be rebuilt (the index from the objects).
         Raises DatabaseDown when PostgreSQL cannot be reached.
         """
+        connection = self._opened(_opening(actor, durable))
         try:
-            connection = self._pool.getconn()
-        except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
-            raise DatabaseDown from error
-        try:
-            connection.execute(_opening(actor, durable))
             tx = Transaction(actor, connection)
             try:
                 yield tx
@@ -110,6 +106,25 @@ class Database:
             raise
         finally:
             self._pool.putconn(connection)
+
+    def _opened(self, opening: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection with its transaction begun; connections that an ended server has left in the pool are thrown away."""
+        for n in range(self._pool.max_size + 1):
+            try:
+                connection = self._pool.getconn()
+            except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
+                raise DatabaseDown from error
+            try:
+                connection.execute(opening)
+                return connection
+            except psycopg.OperationalError as error:
+                self._pool.putconn(connection)
+                if n == self._pool.max_size:
+                    raise DatabaseDown from error
+            except BaseException:
+                self._pool.putconn(connection)
+                raise
+        raise AssertionError("unreachable")
 
     def _commit(self, tx: Transaction, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         if tx.events:

@@ -72,7 +72,7 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
 
 def feed(tx: Transaction, after: str = "0", kind: str | None = None, limit: int = 500) -> Feed:
     """Events after a cursor in the order in which they became final; `0` starts at the beginning. Raises CursorInvalid."""
-    match = re.fullmatch(r"(\d{1,19})(?:\.(\d{1,19}))?", after or "0")
+    match = re.fullmatch(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?", after or "0")
     if match is None or int(match[1]) >= 2**63 or int(match[2] or 0) >= 2**63:
         raise CursorInvalid(after[:40])
     rows = store.feed(tx, int(match[1]), int(match[2] or 0), kind, limit)

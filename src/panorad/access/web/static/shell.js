@@ -1,4 +1,5 @@
 // The shell's behaviour: keys that work on every page, the menu, copying, pictures that cannot be shown, notices.
+import { copy } from "./copy.js";
 import { bind } from "./keys.js";
 import { notice } from "./notices.js";
 
@@ -17,12 +18,10 @@ document.addEventListener("keydown", (event) => {
   if (event.target.matches?.("input")) event.target.blur();
 });
 
-document.addEventListener("click", async (event) => {
+document.addEventListener("click", (event) => {
   document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
   const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  await navigator.clipboard?.writeText(button.dataset.copy);
-  notice("copied", 1500);
+  if (button) copy(button.dataset.copy);
 });
 
 const missing = (image) => image.classList.add("missing");

@@ -14,7 +14,7 @@ function preview() {
   if (!shown || getComputedStyle(shown).display === "none" || shown.dataset.uid === uid) return;
   waiting = setTimeout(() => {
     shown.dataset.uid = uid;
-    window.htmx?.ajax("GET", `/studies/${uid}/preview`, { target: shown, swap: "innerHTML" });
+    window.htmx?.ajax("GET", `/studies/${uid}/preview`, { target: shown, swap: "innerHTML" }).catch(() => { delete shown.dataset.uid; });
   }, 90);
 }
 
