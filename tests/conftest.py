@@ -14,7 +14,6 @@ from panorad.testing import Databases, Site
 from panorad.testing import center as whole_center
 from panorad.testing import databases as shared_databases
 
-
 settings.register_profile("panorad", deadline=None)  # shared machines stall now and then
 settings.load_profile("panorad")
 

@@ -174,7 +174,7 @@ def _retrieve_statuses() -> Iterator[tuple[str, ...]]:
 
 def _resources() -> Iterator[tuple[str, ...]]:
     for one in addresses(dicomweb_deps(unopened(), None)):
-        yield one.method, f"`{ROOT}{one.path}`", one.sentence
+        yield one.method, f"`{ROOT}{one.path.replace(':path}', '}')}`", one.sentence
 
 
 def _returned() -> Iterator[tuple[str, str]]:

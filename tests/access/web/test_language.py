@@ -8,8 +8,9 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from panorad.access.gate import passwords
 from panorad.access.gate import service as gate
-from panorad.access.web import errors, passwords, session, signin
+from panorad.access.web import errors, session, signin
 from panorad.application.studies import web as studies
 from panorad.application.viewer import web as viewer
 from panorad.kit import errors as kit

@@ -3,7 +3,7 @@
 import pytest
 from starlette.testclient import TestClient
 
-from panorad.access.web import passwords
+from panorad.access.gate import passwords
 from panorad.access.web.session import COOKIE
 from tests.access.web.twins import PASSWORD, Region
 from tests.access.web.visits import send, visit

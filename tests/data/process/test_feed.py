@@ -15,8 +15,8 @@ from panorad.kit.errors import PanoradError
 from panorad.model.actor import SYSTEM
 from panorad.model.event import KINDS, Event
 from panorad.testing import Databases, Site
-from panorad.testing.center import Databases as OwnDatabases
 from panorad.testing import center as whole_center
+from panorad.testing.center import Databases as OwnDatabases
 
 
 def emit(site: Site, *details: dict[str, object], hold_s: float = 0) -> None:

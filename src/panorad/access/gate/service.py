@@ -35,12 +35,6 @@ class WelcomeClosed(PanoradError):
     kind = Kind.FORBIDDEN
 
 
-class PasswordWeak(PanoradError):
-    """The password is too short: it needs at least twelve characters"""
-
-    kind = Kind.INVALID
-
-
 class LoginInvalid(PanoradError):
     """A login has 2 to 64 letters, digits, dots, dashes, underscores or @"""
 
@@ -239,21 +233,16 @@ def without_accounts(tx: Transaction) -> bool:
 
 
 def add_account(tx: Transaction, login: str, name: str, password: str, institution: str, administrator: bool = False) -> Account:
-    """Make an account. Raises LoginInvalid, PasswordWeak, InstitutionAbsent, AccountExists."""
+    """Make an account. Raises LoginInvalid, InstitutionAbsent, AccountExists, or what `passwords.check` raises."""
     if not _LOGIN.fullmatch(login):
         raise LoginInvalid(login)
-    _check(password)
+    passwords.check(password, login)
     institution_id, _, _ = _institution(tx, institution)
     row = store.one(tx, "add_account", login, name.strip() or login, passwords.hashed(password), institution_id, administrator)
     if row is None:
         raise AccountExists(login)
     tx.emit(Event("account.added", {"account": login}, {"administrator": administrator}, institution=institution_id))
     return Account(row[0], login, name.strip() or login, institution_id, administrator)
-
-
-def _check(password: str) -> None:
-    if len(password) < passwords.SHORTEST:
-        raise PasswordWeak
 
 
 def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
@@ -296,7 +285,7 @@ def sign_out(tx: Transaction, token: str) -> None:
 
 
 def set_password(tx: Transaction, account_id: int, old: str, new: str) -> None:
-    """Change one's own password; every session of the account ends. Raises SignInRefused, PasswordWeak."""
+    """Change one's own password; every session of the account ends. Raises SignInRefused."""
     row = store.one(tx, "account_by_id", account_id)
     if row is None or not passwords.matches(row[5], old):
         raise SignInRefused
@@ -304,7 +293,7 @@ def set_password(tx: Transaction, account_id: int, old: str, new: str) -> None:
 
 
 def set_password_of(tx: Transaction, login: str, new: str) -> None:
-    """Set anybody's password, from the command line. Raises AccountAbsent, PasswordWeak."""
+    """Set anybody's password, from the command line. Raises AccountAbsent."""
     row = store.one(tx, "account_by_login", login.strip())
     if row is None:
         raise AccountAbsent(login)
@@ -312,7 +301,7 @@ def set_password_of(tx: Transaction, login: str, new: str) -> None:
 
 
 def _replace_password(tx: Transaction, account_id: int, login: str, new: str) -> None:
-    _check(new)
+    passwords.check(new, login)
     store.change(tx, "set_password", passwords.hashed(new), account_id)
     store.change(tx, "end_sessions", account_id)
     tx.emit(Event("account.password_set", {"account": login}))
@@ -334,7 +323,7 @@ def welcome_open(tx: Transaction, token: str) -> bool:
 
 
 def redeem_welcome(tx: Transaction, token: str, login: str, name: str, password: str) -> Account:
-    """Make the first administrator, at the topmost institution. Raises WelcomeClosed, LoginInvalid, PasswordWeak, AccountExists."""
+    """Make the first administrator, at the topmost institution. Raises WelcomeClosed, LoginInvalid, AccountExists."""
     if not welcome_open(tx, token) or store.one(tx, "redeem_welcome", _digest(token)) is None:
         raise WelcomeClosed
     top = next((found.code for found in institutions(tx) if found.parent is None), None)

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from panorad.access.web import passwords
+from panorad.access.gate import passwords
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import sentence, status_for
 from panorad.access.web.forms import form, local, see

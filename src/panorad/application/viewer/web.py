@@ -38,7 +38,7 @@ class NoSuchFile(PanoradError):
 class NotInstalled:
     """The page shown while there is no viewer to serve."""
 
-    command: str = "make viewer"
+    command: str = "make setup"
 
 
 def routes(deps: WebDeps) -> APIRouter:

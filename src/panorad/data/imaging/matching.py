@@ -221,7 +221,7 @@ def parse_date(tag: str, text: str) -> date:
     """A DA value, with or without the dots of old ACR-NEMA. Raises QueryInvalid."""
     digits = text.replace(".", "")
     try:
-        if not re.fullmatch(r"\d{8}", digits):
+        if not re.fullmatch(r"[0-9]{8}", digits):
             raise ValueError(text)
         return date(int(digits[:4]), int(digits[4:6]), int(digits[6:]))
     except ValueError as error:
@@ -231,7 +231,7 @@ def parse_date(tag: str, text: str) -> date:
 def parse_time(tag: str, text: str, last: bool) -> time:
     """A TM value; one of less than full precision stands for its first or `last` moment. Raises QueryInvalid."""
     digits = text.replace(":", "")
-    match = re.fullmatch(r"(\d{2})(?:(\d{2})(?:(\d{2})(?:\.(\d{1,6}))?)?)?", digits)
+    match = re.fullmatch(r"([0-9]{2})(?:([0-9]{2})(?:([0-9]{2})(?:\.([0-9]{1,6}))?)?)?", digits)
     try:
         if match is None:
             raise ValueError(text)
