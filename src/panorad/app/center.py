@@ -79,7 +79,7 @@ class Center:
     @contextmanager
     def owner(self) -> Iterator[Begin]:
         """Transactions of the schema's owner, for rebuilding the index; row-level security does not bind them."""
-        database = Database(self.dsn, process.append, role="panorad", size=1)
+        database = Database(self.dsn, process.append, role=None, size=1)
         database.open()
         try:
             yield database.begin

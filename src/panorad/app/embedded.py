@@ -36,17 +36,22 @@ def lock_home(home: Path) -> Iterator[bool]:
 
 
 @contextmanager
-def database_of(settings: Settings) -> Iterator[str]:
-    """The connection string of the center's database, migrated; for commands that may run beside a center or without one."""
+def database_of(settings: Settings, *, alone: bool = False) -> Iterator[str]:
+    """The connection string of the center's database, migrated, for commands that may run beside a center or without one.
+
+    With `alone`, raises HomeBusy when a center of this home runs.
+    """
     from panorad.kit.migrate import migrate
 
-    if settings.database:
-        migrate(settings.database)
-        yield settings.database
-        return
-    with lock_home(settings.home) as alone:
+    with lock_home(settings.home) as locked:
+        if not locked and alone:
+            raise HomeBusy(f"{settings.home}; stop it first")
+        if settings.database:
+            migrate(settings.database)
+            yield settings.database
+            return
         server = EmbeddedPostgres(settings.home / "postgres")
-        if not alone:
+        if not locked:
             yield server.dsn
             return
         server.start()

@@ -30,6 +30,7 @@ def fill(center: Center) -> None:
     with center.begin(SYSTEM) as tx:
         gate.ensure_institution(tx, center.settings.institution, center.settings.institution_name)
         process.ensure_partitions(tx)
+        process.wind_clock(tx)
 
 
 def prepare(settings: Settings) -> Prepared:

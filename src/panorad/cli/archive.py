@@ -126,10 +126,10 @@ def verify(home: Home = None) -> None:
 
 
 def reindex(home: Home = None) -> None:
-    """Rebuild the index from the stored objects alone."""
+    """Rebuild the index from the stored objects alone. The center must not be running."""
     from panorad.data.imaging import recovery
 
-    with center_of(home) as center, progress() as bar:
+    with center_of(home, alone=True) as center, progress() as bar:
         task = bar.add_task("reading objects", total=None)
         with center.owner() as owner:
             count = recovery.reindex(

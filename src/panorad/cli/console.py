@@ -43,8 +43,8 @@ def settings_of(home: Path | None, **given: Any) -> Settings:
 
 
 @contextmanager
-def center_of(home: Path | None) -> Iterator[Center]:
-    """The center of a home folder, running or not, for one command."""
+def center_of(home: Path | None, *, alone: bool = False) -> Iterator[Center]:
+    """The center of a home folder, running or not, for one command; with `alone`, only when none is running."""
     from panorad.app.center import Center
     from panorad.app.embedded import database_of
     from panorad.app.prepare import fill
@@ -52,7 +52,7 @@ def center_of(home: Path | None) -> Iterator[Center]:
     with errors():
         settings = settings_of(home)
         prepare_home(settings)
-        with database_of(settings) as dsn, Center(settings, dsn) as center:
+        with database_of(settings, alone=alone) as dsn, Center(settings, dsn) as center:
             fill(center)
             yield center
 

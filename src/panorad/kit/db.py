@@ -60,9 +60,10 @@ def _opening(actor: Party, durable: bool) -> str:
 class Database:
     """One process's door to PostgreSQL. `sink` writes the events of a transaction just before it commits."""
 
-    def __init__(self, dsn: str, sink: Sink, *, role: str = "panorad_app", size: int = 4, timeout_s: float = 10.0) -> None:
+    def __init__(self, dsn: str, sink: Sink, *, role: str | None = "panorad_app", size: int = 4, timeout_s: float = 10.0) -> None:
         self._sink = sink
-        options = f"-c role={role} -c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
+        switch = f"-c role={role} " if role else ""
+        options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
             dsn, min_size=1, max_size=size, open=False, timeout=timeout_s, max_idle=60, num_workers=1, configure=_configure,
             kwargs={"autocommit": True, "options": options, "application_name": "panorad"},

@@ -186,7 +186,7 @@ class EmbeddedPostgres:
         """Whether the unprivileged user may pass through every folder above `path`."""
         if self._user is None:
             return True
-        return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents if parent.exists() and parent != self.folder)
+        return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.parents if parent.exists())
 
     def _as_user(self, command: list[str]) -> list[str]:
         if self._user is None:

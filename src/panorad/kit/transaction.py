@@ -31,12 +31,13 @@ class Party(Protocol):
 class Transaction:
     """An open database transaction under one actor. Events emitted on it are written by it, or not at all."""
 
-    __slots__ = ("actor", "connection", "events")
+    __slots__ = ("actor", "connection", "events", "written")
 
     def __init__(self, actor: Party, connection: Any) -> None:
         self.actor = actor
         self.connection = connection
         self.events: list[Any] = []
+        self.written = 0
 
     def emit(self, event: Any) -> None:
         """Record that something happened; it is written just before this transaction commits."""

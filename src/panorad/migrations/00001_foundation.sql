@@ -76,12 +76,12 @@ create table study (
     study_date date,
     study_time time,
     accession_number text collate "C" not null default '',
-    study_id text not null default '',
-    description text not null default '',
-    referring_physician text not null default '',
-    patient_name text not null default '',
+    study_id text collate "C" not null default '',
+    description text collate "C" not null default '',
+    referring_physician text collate "C" not null default '',
+    patient_name text collate "C" not null default '',
     birth_date date,
-    sex text not null default '',
+    sex text collate "C" not null default '',
     modalities text[] not null default '{}',
     series_count integer not null default 0,
     instance_count integer not null default 0,
@@ -102,7 +102,7 @@ create table name_key (
     key text collate "C" not null,
     study_id bigint not null references study on delete cascade,
     institution_id integer not null,
-    primary key (key, study_id)
+    primary key (key, study_id) include (institution_id) -- row-level security then needs no look at the table
 );
 create index name_key_study on name_key (study_id);
 comment on table name_key is 'Folded patient names (words, pinyin, initials, ideographs), each found by prefix.';
@@ -112,13 +112,13 @@ create table series (
     study_id bigint not null references study on delete cascade,
     institution_id integer not null,
     series_uid text collate "C" not null,
-    modality text not null default '',
+    modality text collate "C" not null default '',
     number integer,
-    description text not null default '',
-    body_part text not null default '',
+    description text collate "C" not null default '',
+    body_part text collate "C" not null default '',
     performed_date date,
     performed_time time,
-    station_name text not null default '',
+    station_name text collate "C" not null default '',
     instance_count integer not null default 0,
     bytes bigint not null default 0,
     version integer not null default 0,
@@ -186,9 +186,8 @@ comment on table quarantine is 'Input that could not be indexed, kept as it came
 
 -- ------------------------------------------------------------------------------------------------------------------- process
 create table event (
-    id bigint generated always as identity,
+    id bigint not null,
     at timestamptz not null default clock_timestamp(),
-    xid xid8 not null default pg_current_xact_id(),
     kind text not null,
     outcome text not null default 'success',
     actor_kind text not null,
@@ -202,10 +201,27 @@ create table event (
     study text collate "C" generated always as (objects ->> 'study') stored, -- a column, since row-level security keeps `->>` from an index
     primary key (id, at)
 ) partition by range (at);
-create index event_order on event (xid, id);
 create index event_study on event (study, id) where study is not null;
 comment on table event is 'Everything that happened, append-only: the process archive, the outbox, the audit trail and the change feed.';
+comment on column event.id is 'Number of the transaction in the event clock, times 4096, plus the place within it: grows in the order of transactions.';
 create table event_rest partition of event default;
+
+create table event_clock (ahead bigint not null);
+comment on table event_clock is 'How far event numbers run ahead of this cluster''s transaction ids (the largest row): more than 0 once a dump came from another cluster.';
+
+-- The number of the n-th event of this transaction.
+create function event_number(n integer) returns bigint language sql volatile
+return ((pg_current_xact_id()::text::bigint + (select coalesce(max(ahead), 0) from event_clock)) << 12) + n;
+
+-- Every event below this number is final: each older transaction has ended, so that nothing can appear before it any more.
+create function events_final() returns bigint language sql stable
+return (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + (select coalesce(max(ahead), 0) from event_clock)) << 12;
+
+-- Let new events come after all there are, also when those were written in another cluster and restored here.
+create function wind_event_clock() returns void language sql security definer set search_path = public as $$
+    insert into event_clock (ahead)
+    select (max(id) >> 12) - pg_current_xact_id()::text::bigint + 1 from event having max(id) >= event_number(0)
+$$;
 
 create function ensure_event_partitions(months integer) returns void language plpgsql security definer set search_path = public as $$
 declare
@@ -347,8 +363,15 @@ grant select, insert, update on all tables in schema public to panorad_app;
 grant usage on all sequences in schema public to panorad_app;
 grant delete on session, welcome to panorad_app;
 revoke update on event from panorad_app;
+revoke insert, update on event_clock from panorad_app;
 revoke all on event_rest from panorad_app; -- row-level security is on the table above it
-grant execute on function ensure_event_partitions(integer) to panorad_app;
+grant execute on function ensure_event_partitions(integer), wind_event_clock() to panorad_app;
+
+create function visible_institutions() returns integer[] language sql stable parallel safe security definer set search_path = public as $$
+    select case when coalesce(current_setting('panorad.everything', true), 'off') = 'on' then (select coalesce(array_agg(id), '{}') from institution)
+                else coalesce(string_to_array(nullif(current_setting('panorad.institutions', true), ''), ',')::integer[], '{}') end
+$$;
+comment on function visible_institutions is 'Whose rows the transaction sees: one list in either case, so that an index on the institution serves both.';
 
 do $$
 declare
@@ -356,15 +379,13 @@ declare
 begin
     foreach t in array array['object', 'study', 'name_key', 'series', 'instance', 'conflict', 'quarantine'] loop
         execute format('alter table %I enable row level security', t);
-        execute format($p$create policy own on %I to panorad_app using (
-            (select coalesce(current_setting('panorad.everything', true), 'off') = 'on')
-            or institution_id = any ((select string_to_array(nullif(current_setting('panorad.institutions', true), ''), ',')::integer[])::integer[]))$p$, t);
+        execute format('create policy own on %I to panorad_app using (institution_id = any ((select visible_institutions())::integer[]))', t);
     end loop;
 end $$;
 alter table event enable row level security;
 create policy see on event for select to panorad_app using (
     (select coalesce(current_setting('panorad.everything', true), 'off') = 'on')
-    or institution_id = any ((select string_to_array(nullif(current_setting('panorad.institutions', true), ''), ',')::integer[])::integer[]));
+    or institution_id = any ((select visible_institutions())::integer[])); -- some events are of no institution
 create policy add on event for insert to panorad_app with check (true);
 
 select ensure_event_partitions(3);

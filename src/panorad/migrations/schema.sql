@@ -135,6 +135,38 @@ begin
     return next;
 end $$;
 
+CREATE TABLE public.event_clock (
+    ahead bigint NOT NULL
+);
+
+COMMENT ON TABLE public.event_clock IS 'How far event numbers run ahead of this cluster''s transaction ids (the largest row): more than 0 once a dump came from another cluster.';
+
+CREATE FUNCTION public.event_number(n integer) RETURNS bigint
+    LANGUAGE sql
+    RETURN (((((pg_current_xact_id())::text)::bigint + (SELECT COALESCE(max(event_clock.ahead), (0)::bigint) AS "coalesce" FROM public.event_clock)) << 12) + n);
+
+CREATE FUNCTION public.events_final() RETURNS bigint
+    LANGUAGE sql STABLE
+    RETURN ((((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint + (SELECT COALESCE(max(event_clock.ahead), (0)::bigint) AS "coalesce" FROM public.event_clock)) << 12);
+
+CREATE FUNCTION public.visible_institutions() RETURNS integer[]
+    LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
+    SET search_path TO 'public'
+    AS $$
+    select case when coalesce(current_setting('panorad.everything', true), 'off') = 'on' then (select coalesce(array_agg(id), '{}') from institution)
+                else coalesce(string_to_array(nullif(current_setting('panorad.institutions', true), ''), ',')::integer[], '{}') end
+$$;
+
+COMMENT ON FUNCTION public.visible_institutions() IS 'Whose rows the transaction sees: one list in either case, so that an index on the institution serves both.';
+
+CREATE FUNCTION public.wind_event_clock() RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+    insert into event_clock (ahead)
+    select (max(id) >> 12) - pg_current_xact_id()::text::bigint + 1 from event having max(id) >= event_number(0)
+$$;
+
 CREATE TABLE public.account (
     id integer NOT NULL,
     login text NOT NULL,
@@ -180,7 +212,6 @@ ALTER TABLE public.conflict ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
 CREATE TABLE public.event (
     id bigint NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
     kind text NOT NULL,
     outcome text DEFAULT 'success'::text NOT NULL,
     actor_kind text NOT NULL,
@@ -197,19 +228,11 @@ PARTITION BY RANGE (at);
 
 COMMENT ON TABLE public.event IS 'Everything that happened, append-only: the process archive, the outbox, the audit trail and the change feed.';
 
-ALTER TABLE public.event ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME public.event_id_seq
-    START WITH 1
-    INCREMENT BY 1
-    NO MINVALUE
-    NO MAXVALUE
-    CACHE 1
-);
+COMMENT ON COLUMN public.event.id IS 'Number of the transaction in the event clock, times 4096, plus the place within it: grows in the order of transactions.';
 
 CREATE TABLE public.event_rest (
     id bigint CONSTRAINT event_id_not_null NOT NULL,
     at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT event_at_not_null NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() CONSTRAINT event_xid_not_null NOT NULL,
     kind text CONSTRAINT event_kind_not_null NOT NULL,
     outcome text DEFAULT 'success'::text CONSTRAINT event_outcome_not_null NOT NULL,
     actor_kind text CONSTRAINT event_actor_kind_not_null NOT NULL,
@@ -357,13 +380,13 @@ CREATE TABLE public.series (
     study_id bigint NOT NULL,
     institution_id integer NOT NULL,
     series_uid text NOT NULL COLLATE pg_catalog."C",
-    modality text DEFAULT ''::text NOT NULL,
+    modality text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     number integer,
-    description text DEFAULT ''::text NOT NULL,
-    body_part text DEFAULT ''::text NOT NULL,
+    description text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    body_part text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     performed_date date,
     performed_time time without time zone,
-    station_name text DEFAULT ''::text NOT NULL,
+    station_name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     instance_count integer DEFAULT 0 NOT NULL,
     bytes bigint DEFAULT 0 NOT NULL,
     version integer DEFAULT 0 NOT NULL,
@@ -412,12 +435,12 @@ CREATE TABLE public.study (
     study_date date,
     study_time time without time zone,
     accession_number text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
-    study_id text DEFAULT ''::text NOT NULL,
-    description text DEFAULT ''::text NOT NULL,
-    referring_physician text DEFAULT ''::text NOT NULL,
-    patient_name text DEFAULT ''::text NOT NULL,
+    study_id text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    description text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    referring_physician text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
+    patient_name text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     birth_date date,
-    sex text DEFAULT ''::text NOT NULL,
+    sex text DEFAULT ''::text NOT NULL COLLATE pg_catalog."C",
     modalities text[] DEFAULT '{}'::text[] NOT NULL,
     series_count integer DEFAULT 0 NOT NULL,
     instance_count integer DEFAULT 0 NOT NULL,
@@ -484,7 +507,7 @@ ALTER TABLE ONLY public.institution
     ADD CONSTRAINT institution_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.name_key
-    ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id);
+    ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id) INCLUDE (institution_id);
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_pkey PRIMARY KEY (ae_title);
@@ -538,13 +561,9 @@ CREATE UNIQUE INDEX account_login ON public.account USING btree (lower(login));
 
 CREATE INDEX conflict_instance ON public.conflict USING btree (instance_id);
 
-CREATE INDEX event_order ON ONLY public.event USING btree (xid, id);
-
 CREATE INDEX event_study ON ONLY public.event USING btree (study, id) WHERE (study IS NOT NULL);
 
 CREATE INDEX event_rest_study_id_idx ON public.event_rest USING btree (study, id) WHERE (study IS NOT NULL);
-
-CREATE INDEX event_rest_xid_id_idx ON public.event_rest USING btree (xid, id);
 
 CREATE INDEX instance_series ON public.instance USING btree (series_id, number);
 
@@ -573,8 +592,6 @@ CREATE INDEX study_received ON public.study USING btree (last_received DESC NULL
 ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
 
 ALTER INDEX public.event_study ATTACH PARTITION public.event_rest_study_id_idx;
-
-ALTER INDEX public.event_order ATTACH PARTITION public.event_rest_xid_id_idx;
 
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
@@ -636,23 +653,23 @@ ALTER TABLE public.name_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.object ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY own ON public.conflict TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.conflict TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.instance TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.instance TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.name_key TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.name_key TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.object TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.object TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.quarantine TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.quarantine TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.series TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.series TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
-CREATE POLICY own ON public.study TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY own ON public.study TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
 
 ALTER TABLE public.quarantine ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY see ON public.event FOR SELECT TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT (string_to_array(NULLIF(current_setting('panorad.institutions'::text, true), ''::text), ','::text))::integer[] AS string_to_array)::integer[]))));
+CREATE POLICY see ON public.event FOR SELECT TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[]))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
 
@@ -661,6 +678,10 @@ ALTER TABLE public.study ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA public TO panorad_app;
 
 GRANT ALL ON FUNCTION public.ensure_event_partitions(months integer) TO panorad_app;
+
+GRANT SELECT ON TABLE public.event_clock TO panorad_app;
+
+GRANT ALL ON FUNCTION public.wind_event_clock() TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO panorad_app;
 
@@ -671,8 +692,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.conflict TO panorad_app;
 GRANT USAGE ON SEQUENCE public.conflict_id_seq TO panorad_app;
 
 GRANT SELECT,INSERT ON TABLE public.event TO panorad_app;
-
-GRANT USAGE ON SEQUENCE public.event_id_seq TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.instance TO panorad_app;
 

@@ -170,7 +170,7 @@ class Site:
     def events(self, actor: Actor = SYSTEM, kind: str | None = None) -> list[FeedItem]:
         """Everything that happened so far, as far as the actor sees it."""
         with self.center.begin(actor) as tx:
-            return list(feed(tx, "0", kind, 10_000).events)
+            return list(feed(tx, 0, kind, 10_000).events)
 
 
 @contextmanager

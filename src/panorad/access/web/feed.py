@@ -1,4 +1,4 @@
-"""The change feed: outside systems follow everything that happens by asking again with the last cursor."""
+"""The change feed: outside systems follow everything that happens by asking again with the last id."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _MOST = 5000
 class FeedOf(Protocol):
     """`panorad.data.process.feed`."""
 
-    def __call__(self, tx: Transaction, after: str, kind: str | None, limit: int) -> Any:
-        """A stretch of events behind a cursor."""
+    def __call__(self, tx: Transaction, after: int, kind: str | None, limit: int) -> Any:
+        """A stretch of events above an id."""
 
 
 def routes(begin: Begin, feed: FeedOf, kinds: Callable[[], dict[str, str]]) -> APIRouter:
@@ -29,11 +29,11 @@ def routes(begin: Begin, feed: FeedOf, kinds: Callable[[], dict[str, str]]) -> A
 
     def events(
         request: Request,
-        after: Annotated[str, Query(description="The cursor of the last event read; 0 for the beginning")] = "0",
+        after: Annotated[int, Query(ge=0, lt=2**63, description="The id of the last event read; 0 for the beginning")] = 0,
         kind: Annotated[str | None, Query(description="Only events of this kind")] = None,
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 500,
     ) -> Response:
-        """Events after a cursor, oldest first, as far as the caller may see; `after` of the answer is the next cursor."""
+        """Events after an id, oldest first, as far as the caller may see; `after` of the answer is what to ask next."""
         with begin(session_actor(request)) as tx:
             found = feed(tx, after, kind, limit)
         items = [{**asdict(item), "at": item.at.isoformat()} for item in found.events]

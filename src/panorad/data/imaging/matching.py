@@ -126,29 +126,36 @@ def conditions(query: Query) -> Conditions:
 
 def search_condition(found: Conditions, text: str) -> str:
     """The search box: the start of a name (in any script, pinyin, initials), patient ID, accession number or UID."""
-    parts = [_starts("s.patient_id", found, text), _starts("s.accession_number", found, text)]
+    parts = [f"select x.id from study x where {_starts(f'x.{column}', found, text)}" for column in ("patient_id", "accession_number")]
     if re.fullmatch(r"[0-9.]{6,64}", text):
-        parts.append(_starts("s.study_uid", found, text))
-        parts.append(f"s.id in (select e.study_id from series e where e.series_uid = {found.bind(text)})")
+        parts.append(f"select x.id from study x where {_starts('x.study_uid', found, text)}")
+        parts.append(f"select e.study_id from series e where e.series_uid = {found.bind(text)}")
         key = found.bind(sop_key(text))
-        parts.append(f"s.id in (select e.study_id from instance i join series e on e.id = i.series_id where i.sop_key = {key})")
-    names = _name_condition(found, text)
-    if names:
-        parts.append(names)
-    return f"({' or '.join(parts)})"
+        parts.append(f"select e.study_id from instance i join series e on e.id = i.series_id where i.sop_key = {key}")
+    if names := _named(found, text):
+        parts.append(f"({names})")
+    return _one_of(" union all ".join(parts))
+
+
+def _one_of(ids: str) -> str:
+    """The study is one of those that a subquery gives: asked once, then read by id, however many studies there are."""
+    return f"s.id = any (array({ids}))"
 
 
 def _starts(column: str, found: Conditions, text: str) -> str:
     return f"({column} >= {found.bind(text)} and {column} < {found.bind(text + _LAST)})"
 
 
+def _named(found: Conditions, text: str) -> str:
+    """The ids of the studies of whose patient's name keys every word of the text begins one."""
+    return " intersect ".join(
+        f"select k.study_id from name_key k where k.key >= {found.bind(key)} and k.key < {found.bind(key + _LAST)}" for key in query_keys(text)
+    )
+
+
 def _name_condition(found: Conditions, text: str) -> str:
-    """Every word of the text begins one of the patient's name keys."""
-    keys = [
-        f"s.id in (select k.study_id from name_key k where k.key >= {found.bind(key)} and k.key < {found.bind(key + _LAST)})"
-        for key in query_keys(text)
-    ]
-    return f"({' and '.join(keys)})" if keys else ""
+    names = _named(found, text)
+    return _one_of(names) if names else ""
 
 
 # -- by column -------------------------------------------------------------------------------------------------------------------------
@@ -197,9 +204,9 @@ def _person_name(found: Conditions, tag: str, column: str, value: str) -> str:
     each = f"unnest(array[{column}] || string_to_array({column}, '=')) g"
     groups = f"exists (select from {each} where rtrim(g, '^ ') ilike {pattern} or g ilike {pattern})"
     if column == "s.patient_name":
-        word = re.split(r"[*?]", value, maxsplit=1)[0].split("=")[0]
-        first = re.split(r"[\^ ]", word)[0]
-        if len(first) > 1 and first.isascii() and first.isalpha() and (names := _name_condition(found, first)):
+        literal = re.split(r"[*?=]", value, maxsplit=1)[0]
+        words = literal.split("^")[:3]  # family, given and middle names stand joined in the keys
+        if len(first := "".join(words)) > 1 and first.isascii() and first.isalpha() and (names := _name_condition(found, first)):
             return f"({names} and {groups})"
     return groups
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,9 +22,8 @@ class CursorInvalid(PanoradError):
 
 @dataclass(frozen=True, slots=True)
 class FeedItem:
-    """One event as followers read it; `cursor` is what to ask `after` next."""
+    """One event as followers read it; `id` is what to ask `after` next."""
 
-    cursor: str
     id: int
     at: datetime
     kind: str
@@ -41,10 +39,10 @@ class FeedItem:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A stretch of the feed. `after` is the cursor to go on from, also when there is nothing new."""
+    """A stretch of the feed. `after` is where to go on from, also when there is nothing new."""
 
     events: tuple[FeedItem, ...]
-    after: str
+    after: int
 
 
 def append(tx: Transaction, events: Sequence[Event]) -> None:
@@ -54,6 +52,7 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
         tx,
         [
             (
+                n,
                 e.kind,
                 e.outcome,
                 actor.kind,
@@ -65,19 +64,21 @@ def append(tx: Transaction, events: Sequence[Event]) -> None:
                 e.objects,
                 e.detail,
             )
-            for e in events
+            for n, e in enumerate(events, tx.written)
         ],
     )
+    tx.written += len(events)
 
 
-def feed(tx: Transaction, after: str = "0", kind: str | None = None, limit: int = 500) -> Feed:
-    """Events after a cursor in the order in which they became final; `0` starts at the beginning. Raises CursorInvalid."""
-    match = re.fullmatch(r"([0-9]{1,19})(?:\.([0-9]{1,19}))?", after or "0")
-    if match is None or int(match[1]) >= 2**63 or int(match[2] or 0) >= 2**63:
-        raise CursorInvalid(after[:40])
-    rows = store.feed(tx, int(match[1]), int(match[2] or 0), kind, limit)
-    items = tuple(FeedItem(f"{row[0]}.{row[1]}", *row[1:]) for row in rows)
-    return Feed(items, items[-1].cursor if items else after or "0")
+def feed(tx: Transaction, after: int = 0, kind: str | None = None, limit: int = 500) -> Feed:
+    """Events with numbers above `after`, in the order of their transactions; 0 starts at the beginning.
+
+    An event is given once no older transaction is still open, so that nothing ever appears behind a follower. Raises CursorInvalid.
+    """
+    if not 0 <= after < 2**63:
+        raise CursorInvalid(str(after)[:40])
+    items = tuple(FeedItem(*row) for row in store.feed(tx, after, kind, limit))
+    return Feed(items, items[-1].id if items else after)
 
 
 def about(tx: Transaction, study_uid: str, limit: int = 100) -> list[EventRow]:
@@ -88,3 +89,8 @@ def about(tx: Transaction, study_uid: str, limit: int = 100) -> list[EventRow]:
 def ensure_partitions(tx: Transaction) -> None:
     """Have the event table's partitions of the coming months ready."""
     store.ensure_partitions(tx, 3)
+
+
+def wind_clock(tx: Transaction) -> None:
+    """Let new events come after all that there are, also in a database restored from another cluster; called at start."""
+    store.wind_clock(tx)

@@ -21,9 +21,9 @@ def append(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
         db.run_many(tx, Q["append"], written)
 
 
-def feed(tx: Transaction, xid: int, row_id: int, kind: str | None, limit: int) -> list[tuple[Any, ...]]:
-    """Events behind a cursor, in an order that never changes."""
-    return db.rows(tx, Q["feed"], {"xid": str(xid), "id": row_id, "kind": kind, "limit": limit})
+def feed(tx: Transaction, after: int, kind: str | None, limit: int) -> list[tuple[Any, ...]]:
+    """Final events with numbers above `after`, in order."""
+    return db.rows(tx, Q["feed"], {"after": after, "kind": kind, "limit": limit})
 
 
 def about_study(tx: Transaction, study_uid: str, limit: int) -> list[tuple[Any, ...]]:
@@ -34,3 +34,8 @@ def about_study(tx: Transaction, study_uid: str, limit: int) -> list[tuple[Any, 
 def ensure_partitions(tx: Transaction, months: int) -> None:
     """Have this month's partition and the next ones ready."""
     db.rows(tx, Q["ensure_partitions"], (months,))
+
+
+def wind_clock(tx: Transaction) -> None:
+    """Let new events come after all that there are."""
+    db.rows(tx, Q["wind_clock"])
