@@ -28,7 +28,7 @@ _HOUSEKEEPING_S = 5.0
 class Center:
     """Everything that one process needs, opened with `with`; threads start then and end with the block.
 
-    `blank_segments`: receive into segments written ahead of time, for the process whose senders wait for a sync of every instance.
+    `blank_segments`: receive into segments written ahead of time, for processes whose senders wait for a sync.
     """
 
     def __init__(self, settings: Settings, dsn: str, *, blank_segments: bool = False) -> None:

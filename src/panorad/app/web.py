@@ -138,6 +138,6 @@ def application() -> FastAPI:
     """The factory that Granian calls in each of its workers; the settings come from the supervisor's environment."""
     settings = from_json(os.environ[ENVIRONMENT])
     configure_log(settings.log_level)
-    center = Center(settings, settings.database)
+    center = Center(settings, settings.database, blank_segments=True)
     center.open()
     return build(center)

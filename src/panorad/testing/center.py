@@ -45,7 +45,7 @@ from panorad.settings import Settings
 _CHUNK = 1 << 16
 _TABLES = """
     select relname from pg_class where relkind in ('r', 'p') and not relispartition
-    and relnamespace = 'public'::regnamespace and relname <> 'schema_version'"""
+    and relnamespace = 'public'::regnamespace and relname not in ('schema_version', 'event_clock')"""
 
 
 class Databases:

@@ -68,7 +68,11 @@ class Parser:
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[Event]:
         """The events that `chunk` completes, in order. Data views are valid until the next call."""
-        data = memoryview(self._held + bytes(chunk) if self._held else bytes(chunk))
+        raw = bytes(chunk)
+        if self._held and self._state is _State.DATA and not self._may_end_in(raw):
+            yield from self._piece(memoryview(self._held), 0, len(self._held))
+            self._held = b""
+        data = memoryview(self._held + raw if self._held else raw)
         self._held = b""
         at = 0
         while at < len(data) or at == 0:
@@ -80,6 +84,11 @@ class Parser:
             if after is None:
                 return
             at = after
+
+    def _may_end_in(self, raw: bytes) -> bool:
+        """Whether a boundary may begin in what is held back; otherwise that is data, and `raw` need not be copied behind it."""
+        mark = self._line + self._dashes
+        return (self._held + raw[: len(mark)]).find(mark) >= 0 or len(raw) < len(mark) or len(self._held) >= len(mark)
 
     def close(self) -> None:
         """The body has ended: raises MalformedBody when the closing boundary never came."""

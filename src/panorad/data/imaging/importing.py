@@ -70,10 +70,10 @@ def sources(path: Path) -> Iterator[Source]:
             for name in sorted(names):
                 file = Path(folder) / name
                 if file.is_file():
-                    yield from _members(file) if zipfile.is_zipfile(file) else (_file(file),)
+                    yield from _members(file) if _is_archive(file) else (_file(file),)
     elif path.name.upper() == "DICOMDIR":
         yield from _media(path)
-    elif zipfile.is_zipfile(path):
+    elif _is_archive(path):
         yield from _members(path)
     else:
         yield _file(path)
@@ -81,6 +81,15 @@ def sources(path: Path) -> Iterator[Source]:
 
 def _opened(path: Path) -> IO[bytes]:
     return path.open("rb")
+
+
+def _is_archive(path: Path) -> bool:
+    """Whether it is a zip archive from its first byte on: an image may end like one, with an encapsulated document."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"PK" and zipfile.is_zipfile(path)
+    except OSError:
+        return False
 
 
 def _file(path: Path) -> Source:
@@ -100,14 +109,13 @@ def _media(path: Path) -> Iterator[Source]:
     """The files that a DICOMDIR references (PS3.3 F.3, Referenced File ID)."""
     from pydicom import dcmread
 
-    names = {entry.name.upper(): entry for entry in path.parent.rglob("*")}
+    names = {entry.relative_to(path.parent).as_posix().upper(): entry for entry in path.parent.rglob("*")}
     for record in dcmread(path).get("DirectoryRecordSequence", []):
         parts = record.get("ReferencedFileID")
         if not parts:
             continue
-        file = path.parent.joinpath(*([parts] if isinstance(parts, str) else parts))
-        if not file.is_file():
-            file = names.get(file.name.upper(), file)
+        named = "/".join([parts] if isinstance(parts, str) else parts)
+        file = names.get(named.upper(), path.parent / named)
         if file.is_file():
             yield _file(file)
         else:
@@ -148,7 +156,7 @@ class Journal:
 def run_import(intake: Intake, found: Iterator[Source], journal: Journal | None, progress: Callable[[Source], None]) -> ImportReport:
     """Take every file. Raises StorageFull, StorageLost, DatabaseDown; what was taken before stays, and a second run goes on from there."""
     report = ImportReport()
-    counted = 0
+    counted = len(intake.receipts)
     for n, source in enumerate(found, 1):
         if journal is not None and journal.has(source):
             report.fates["taken before"] += 1

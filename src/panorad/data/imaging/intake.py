@@ -11,6 +11,7 @@ import mmap
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 
@@ -27,7 +28,8 @@ from panorad.model.instance import Header, Receipt
 
 _HEAD = 1 << 16
 _SNIFF = 1 << 14
-_SYNC_EVERY = 1 << 27
+_SYNC_AHEAD = 1 << 24
+"""Bytes of instances that nobody waits for yet after which a sync is begun behind the sender's back."""
 _IDLE_S = 20.0
 _MOST_WAITING = 20_000
 
@@ -51,6 +53,7 @@ class Intakes:
         self.quarantine = home / "quarantine"
         self.indexer = indexer
         self._blanks = blanks
+        self.syncer = ThreadPoolExecutor(2, "sync")
         self._idle: list[tuple[str, Segment]] = []
         self._lock = threading.Lock()
 
@@ -94,6 +97,7 @@ class Intakes:
     def close(self) -> None:
         """Seal every idle segment and stop the indexer once it has written everything."""
         self.tidy(0)
+        self.syncer.shutdown()
         self.indexer.stop()
 
 
@@ -108,6 +112,7 @@ class Intake:
         self._segment: Segment | None = None
         self._unsynced: list[Landed] = []
         self._unsynced_bytes = 0
+        self._ahead: Future[None] | None = None
         self._current: Incoming | None = None
 
     def __enter__(self) -> Intake:
@@ -174,14 +179,33 @@ class Intake:
         self._current = None
         self._unsynced.append(landed)
         self._unsynced_bytes += landed.length
-        if sync or self._unsynced_bytes > _SYNC_EVERY:
+        if sync:
             self._sync()
+        elif self._unsynced_bytes > _SYNC_AHEAD and (self._ahead is None or self._ahead.done()):
+            self._settle_ahead()
+            batch, self._unsynced, self._unsynced_bytes = self._unsynced, [], 0
+            self._ahead = self._intakes.syncer.submit(self._make_durable, self._owned(), batch)
 
     def _sync(self) -> None:
-        if self._unsynced and self._segment is not None:
-            self._segment.sync()
-            self._intakes.indexer.submit(self._unsynced)
-            self._unsynced, self._unsynced_bytes = [], 0
+        self._settle_ahead()
+        if self._unsynced:
+            batch, self._unsynced, self._unsynced_bytes = self._unsynced, [], 0
+            self._make_durable(self._owned(), batch)
+
+    def _settle_ahead(self) -> None:
+        """Wait for the sync under way; raises what it met."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead, None
+            ahead.result()
+
+    def _make_durable(self, segment: Segment, batch: list[Landed]) -> None:
+        segment.sync()
+        self._intakes.indexer.submit(batch)
+
+    def _owned(self) -> Segment:
+        if self._segment is None:
+            raise AssertionError("what landed lies in a segment")
+        return self._segment
 
     def _quarantine(self, part10: memoryview, digest: bytes, code: str, reason: str, sop_uid: str) -> None:
         """Keep bytes that cannot be indexed."""

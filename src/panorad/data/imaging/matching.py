@@ -201,7 +201,8 @@ def _person_name(found: Conditions, tag: str, column: str, value: str) -> str:
     """Person names match without regard to case, in any one of their component groups (PS3.4 C.2.2.2.1)."""
     value = value.strip().rstrip("^=")
     pattern = found.bind(like(value))
-    each = f"unnest(array[{column}] || string_to_array({column}, '=')) g"
+    folded = f'{column} collate "default"'  # the column's own collation knows the case of ASCII letters only
+    each = f"unnest(array[{folded}] || string_to_array({folded}, '=')) g"
     groups = f"exists (select from {each} where rtrim(g, '^ ') ilike {pattern} or g ilike {pattern})"
     if column == "s.patient_name":
         literal = re.split(r"[*?=]", value, maxsplit=1)[0]

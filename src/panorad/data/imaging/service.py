@@ -144,7 +144,7 @@ class Archive:
             statement = store.Q[f"count_{name}"].replace("/*where*/", found.where)
             total = store.page(tx, statement, {**found.parameters, "cap": COUNT_CAP + 1})[0][0]
             exact = total <= COUNT_CAP
-            total = max(min(total, COUNT_CAP), query.offset + len(rows))
+            total = max(min(total, COUNT_CAP), query.offset + len(rows) if rows else 0)
         wanted = _wanted(query)
         make = _VALUES[query.level]
         answers = tuple(self._row(query, make(row), row, wanted) for row in rows)

@@ -1,0 +1,121 @@
+"""Transactions, the text PostgreSQL can hold, and a database that comes back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from panorad.kit import db
+from panorad.kit.db import Database
+from panorad.kit.errors import DatabaseDown, Kind, PanoradError
+from panorad.model.actor import SYSTEM
+from panorad.testing import Databases, Site
+
+anything = st.text(st.characters(exclude_categories=()))
+
+
+def clean(value: object) -> object:
+    """What PostgreSQL can hold of a JSON value."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [clean(one) for one in value]
+    return {clean(name): clean(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.recursive(anything | st.integers(-(2**53), 2**53) | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(anything, inner, max_size=3)))
+@pytest.mark.filterwarnings("ignore")
+def test_any_value_goes_into_jsonb_and_comes_back(center: Site, value: object) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        row = db.one(tx, "select %s::jsonb::text", (db.as_json(value),))
+    assert row is not None
+    assert json.loads(row[0]) == clean(json.loads(json.dumps(value)))
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800", "'", "\\", "%", "张三", ""])
+def test_any_text_is_a_parameter(center: Site, text: str) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        assert db.rows(tx, "select %s::text, %s::text[]", (text, [text])) == [(clean(text), [clean(text)])]
+
+
+def test_a_block_that_raises_leaves_nothing(center: Site) -> None:
+    with pytest.raises(ZeroDivisionError), center.center.begin(SYSTEM) as tx:
+        db.run(tx, "insert into sop_class (uid) values ('1.2')")
+        raise ZeroDivisionError
+    with center.center.begin(SYSTEM) as tx:
+        assert db.rows(tx, "select * from sop_class") == []
+
+
+def test_an_error_in_the_database_leaves_the_connection_usable(center: Site) -> None:
+    database = Database(center.center.dsn, lambda tx, events: None, size=1)
+    database.open()
+    try:
+        for _ in range(3):
+            with pytest.raises(psycopg.errors.DivisionByZero), database.begin(SYSTEM) as tx:
+                db.one(tx, "select 1 / 0")
+            with database.begin(SYSTEM) as tx:
+                assert db.one(tx, "select 1") == (1,)
+    finally:
+        database.close()
+
+
+def test_a_statement_that_takes_too_long_is_told_as_unavailable(center: Site) -> None:
+    with pytest.raises(DatabaseDown, match="too long") as told, center.center.begin(SYSTEM) as tx:
+        db.run(tx, "set local statement_timeout = 20")
+        db.one(tx, "select pg_sleep(5)")
+    assert told.value.kind is Kind.UNAVAILABLE
+
+
+def test_conflicts_are_tried_again_and_then_told() -> None:
+    tries: list[int] = []
+
+    def attempt() -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise psycopg.errors.DeadlockDetected
+        return "done"
+
+    assert db.retry(attempt) == "done"
+
+    def hopeless() -> None:
+        raise psycopg.errors.SerializationFailure
+
+    with pytest.raises(DatabaseDown):
+        db.retry(hopeless, times=2)
+
+
+def test_no_database_is_one_sentence(tmp_path: Path) -> None:
+    database = Database(f"host={tmp_path} dbname=none", lambda tx, events: None, timeout_s=0.3)
+    database.open()
+    try:
+        with pytest.raises(DatabaseDown) as told, database.begin(SYSTEM):
+            raise AssertionError("it cannot be opened")
+        assert told.value.message == "The center's database cannot be reached"
+    finally:
+        database.close()
+
+
+def test_connections_cut_by_the_server_are_replaced_without_an_error(center: Site, databases: Databases) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        mine = db.one(tx, "select pg_backend_pid()")
+    with psycopg.connect(center.center.dsn, autocommit=True) as other:
+        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+    with center.center.begin(SYSTEM) as tx:
+        assert db.one(tx, "select pg_backend_pid()") != mine
+
+
+def test_errors_say_what_their_class_says() -> None:
+    class DiskGone(PanoradError):
+        """The disk is gone.
+
+        More for programmers.
+        """
+
+    assert DiskGone().message == "The disk is gone."
+    assert str(DiskGone("sda")) == "The disk is gone: sda"
