@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - statements read better on long lines
 """Fill the index of a running center by SQL, as a receipt of many studies would have left it, without the images."""
 
 import psycopg
@@ -82,9 +83,16 @@ STATEMENTS = (
 def fill_database(dsn: str, studies: int, *, series: int, instances: int) -> None:
     """Run the statements on a database as its owner."""
     parameters = {
-        "studies": Int8(studies), "series": Int8(series), "instances": Int8(instances), "modalities": _MODALITIES, "hanzi": _SURNAMES, "pinyin": _PINYIN,
-        "words": _GIVEN, "surnames": len(_SURNAMES), "given": len(_GIVEN.split()),
-    }  # fmt: skip
+        "studies": Int8(studies),
+        "series": Int8(series),
+        "instances": Int8(instances),
+        "modalities": _MODALITIES,
+        "hanzi": _SURNAMES,
+        "pinyin": _PINYIN,
+        "words": _GIVEN,
+        "surnames": len(_SURNAMES),
+        "given": len(_GIVEN.split()),
+    }
     with psycopg.connect(dsn) as connection:
         for statement in STATEMENTS:
             connection.execute(statement, parameters)

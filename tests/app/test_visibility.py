@@ -108,9 +108,20 @@ def test_the_institution_above_sees_what_is_below_and_not_the_other_way(center: 
     assert [center.find(Level.STUDY, actor=actor).total for actor in (region, county, town)] == [3, 2, 1]
 
 
-@pytest.mark.parametrize("verb", ["update event set actor = 'nobody'", "delete from event", "truncate event", "delete from study", "truncate study",
-                                  "update event_rest set actor = ''", "alter table event disable row level security", "drop table study",
-                                  "create table x (a integer)"])  # fmt: skip
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "update event set actor = 'nobody'",
+        "delete from event",
+        "truncate event",
+        "delete from study",
+        "truncate study",
+        "update event_rest set actor = ''",
+        "alter table event disable row level security",
+        "drop table study",
+        "create table x (a integer)",
+    ],
+)
 def test_the_runtime_role_can_neither_rewrite_history_nor_delete_images(two: tuple[Site, Actor, Actor], verb: str) -> None:
     site, _, _ = two
     before = len(site.events())

@@ -29,7 +29,12 @@ def clean(value: object) -> object:
 
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.recursive(anything | st.integers(-(2**53), 2**53) | st.none(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(anything, inner, max_size=3)))
+@given(
+    st.recursive(
+        anything | st.integers(-(2**53), 2**53) | st.none(),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(anything, inner, max_size=3),
+    )
+)
 @pytest.mark.filterwarnings("ignore")
 def test_any_value_goes_into_jsonb_and_comes_back(center: Site, value: object) -> None:
     with center.center.begin(SYSTEM) as tx:
@@ -105,7 +110,9 @@ def test_connections_cut_by_the_server_are_replaced_without_an_error(center: Sit
     with center.center.begin(SYSTEM) as tx:
         mine = db.one(tx, "select pg_backend_pid()")
     with psycopg.connect(center.center.dsn, autocommit=True) as other:
-        other.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
+        other.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
     with center.center.begin(SYSTEM) as tx:
         assert db.one(tx, "select pg_backend_pid()") != mine
 

@@ -29,6 +29,6 @@ def test_every_named_statement_is_used_and_named_once(file: Path) -> None:
     importlib.import_module("panorad." + ".".join((*file.parent.parts, "store")))
     code = "".join(path.read_text("utf-8") for path in (ROOT / file).parent.glob("*.py"))
     for name in names:
-        stem, _, last = name.rpartition("_")
-        used = f'"{name}"' in code or any(f'"{stem}_{{' in code or f'f"{part}_{{' in code for part in (stem, name.split("_")[0])) or f'}}_{last}"' in code
-        assert used, name
+        words = name.split("_")
+        stems = ["_".join(words[:n]) for n in range(1, len(words))]
+        assert f'"{name}"' in code or any(f'f"{stem}_{{' in code for stem in stems) or f'}}_{words[-1]}"' in code, name

@@ -29,8 +29,8 @@ def is_sql(text: str) -> bool:
 
 
 def may_hold_sql(path: PurePosixPath) -> bool:
-    """Whether the module is a store, or belongs to the kit or the migrations."""
-    return path.name == "store.py" or any(part in ("kit", "migrations") for part in path.parts)
+    """Whether the module is a store, or belongs to the kit, the migrations or the test bed."""
+    return path.name == "store.py" or any(part in ("kit", "migrations", "testing") for part in path.parts)
 
 
 def docstrings(tree: ast.AST) -> set[int]:

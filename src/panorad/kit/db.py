@@ -65,9 +65,17 @@ class Database:
         switch = f"-c role={role} " if role else ""
         options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
-            dsn, min_size=1, max_size=size, open=False, timeout=timeout_s, max_idle=60, num_workers=1, reconnect_timeout=3, configure=_configure,
+            dsn,
+            min_size=1,
+            max_size=size,
+            open=False,
+            timeout=timeout_s,
+            max_idle=60,
+            num_workers=1,
+            reconnect_timeout=3,
+            configure=_configure,
             kwargs={"autocommit": True, "options": options, "application_name": "panorad"},
-        )  # fmt: skip
+        )
 
     def open(self) -> None:
         """Start the pool; connections are made on demand."""

@@ -43,7 +43,13 @@ def test_in_and_out(site: Site) -> None:
     with site.center.begin(SYSTEM) as tx:
         actor = gate.session(tx, token)
     assert actor is not None
-    assert (actor.kind, actor.name, actor.institution_code, actor.sees, actor.administrator) == ("person", "wang", "CENTER", (actor.institution,), False)
+    assert (actor.kind, actor.name, actor.institution_code, actor.sees, actor.administrator) == (
+        "person",
+        "wang",
+        "CENTER",
+        (actor.institution,),
+        False,
+    )
     with site.center.begin(SYSTEM) as tx:
         gate.sign_out(tx, token)
         gate.sign_out(tx, "never was")
@@ -52,7 +58,9 @@ def test_in_and_out(site: Site) -> None:
     assert kinds(site) == ["account.added", "account.signed_in", "account.signed_out"]
 
 
-@pytest.mark.parametrize(("login", "password"), [("wang", "wrong"), ("wang", ""), ("nobody", PASSWORD), ("", ""), ("wang\0", "x"), ("' or 1=1 --", "x")])
+@pytest.mark.parametrize(
+    ("login", "password"), [("wang", "wrong"), ("wang", ""), ("nobody", PASSWORD), ("", ""), ("wang\0", "x"), ("' or 1=1 --", "x")]
+)
 def test_a_wrong_sign_in_is_refused_and_recorded(site: Site, login: str, password: str) -> None:
     with pytest.raises(gate.SignInRefused):
         sign_in(site, password, login)
@@ -81,8 +89,15 @@ def test_failures_are_counted_anew_after_a_success(site: Site) -> None:
         sign_in(site)
 
 
-@pytest.mark.parametrize(("column", "ago", "alive"), [("seen_at", "11 hours 59 minutes", True), ("seen_at", "12 hours 1 minute", False),
-                                                      ("created_at", "6 days 23 hours", True), ("created_at", "7 days 1 minute", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("column", "ago", "alive"),
+    [
+        ("seen_at", "11 hours 59 minutes", True),
+        ("seen_at", "12 hours 1 minute", False),
+        ("created_at", "6 days 23 hours", True),
+        ("created_at", "7 days 1 minute", False),
+    ],
+)
 def test_a_session_ends_when_idle_or_old(site: Site, column: str, ago: str, alive: bool) -> None:
     token = sign_in(site)
     sql(site, f"update session set {column} = now() - interval '{ago}'")
@@ -122,10 +137,16 @@ def test_a_new_password_ends_every_session(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("given", "error"),
-    [(("li", "Li", "short", "CENTER"), PasswordTooShort), (("li", "Li", "x" * 11, "CENTER"), PasswordTooShort), (("l", "Li", PASSWORD, "CENTER"), LoginInvalid),
-     (("li li", "Li", PASSWORD, "CENTER"), LoginInvalid), (("WANG", "Wang", PASSWORD, "CENTER"), gate.AccountExists),
-     (("li", "Li", "aaaaaaaaaaaa", "CENTER"), PasswordKnown), (("li", "Li", PASSWORD, "NOWHERE"), gate.InstitutionAbsent)],
-)  # fmt: skip
+    [
+        (("li", "Li", "short", "CENTER"), PasswordTooShort),
+        (("li", "Li", "x" * 11, "CENTER"), PasswordTooShort),
+        (("l", "Li", PASSWORD, "CENTER"), LoginInvalid),
+        (("li li", "Li", PASSWORD, "CENTER"), LoginInvalid),
+        (("WANG", "Wang", PASSWORD, "CENTER"), gate.AccountExists),
+        (("li", "Li", "aaaaaaaaaaaa", "CENTER"), PasswordKnown),
+        (("li", "Li", PASSWORD, "NOWHERE"), gate.InstitutionAbsent),
+    ],
+)
 def test_what_no_account_can_be(site: Site, given: tuple[str, str, str, str], error: type[PanoradError]) -> None:
     with pytest.raises(error), site.center.begin(SYSTEM) as tx:
         gate.add_account(tx, *given)
@@ -202,8 +223,17 @@ def test_what_no_node_can_be(center: Site, title: str, port: int) -> None:
         gate.add_node(tx, title, "CENTER", "host", port)
 
 
-@pytest.mark.parametrize(("code", "error"), [("county", InstitutionInvalid), ("", InstitutionInvalid), ("A" * 33, InstitutionInvalid), ("A~B", InstitutionInvalid),
-                                             ("../X", InstitutionInvalid), ("CENTER", gate.InstitutionExists)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        ("county", InstitutionInvalid),
+        ("", InstitutionInvalid),
+        ("A" * 33, InstitutionInvalid),
+        ("A~B", InstitutionInvalid),
+        ("../X", InstitutionInvalid),
+        ("CENTER", gate.InstitutionExists),
+    ],
+)
 def test_what_no_institution_can_be(center: Site, code: str, error: type[PanoradError]) -> None:
     with pytest.raises(error), center.center.begin(SYSTEM) as tx:
         gate.add_institution(tx, code, "X")

@@ -10,9 +10,14 @@ from .bundled import part10
 def instance(study: int = 1, series: int = 1, number: int = 1, **attributes: object) -> bytes:
     """Instance `number` of a series of a study, of patient P and the study's number."""
     given = {
-        "StudyInstanceUID": f"2.25.{study}", "SeriesInstanceUID": f"2.25.{study}.{series}", "InstanceNumber": number, "SeriesNumber": series,
-        "SOPInstanceUID": f"2.25.{study}.{series}.{number}", "PatientID": f"P{study}", "Modality": "CT",
-    }  # fmt: skip
+        "StudyInstanceUID": f"2.25.{study}",
+        "SeriesInstanceUID": f"2.25.{study}.{series}",
+        "InstanceNumber": number,
+        "SeriesNumber": series,
+        "SOPInstanceUID": f"2.25.{study}.{series}.{number}",
+        "PatientID": f"P{study}",
+        "Modality": "CT",
+    }
     return part10(**(given | attributes))
 
 

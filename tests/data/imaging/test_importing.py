@@ -67,7 +67,7 @@ def test_media_are_taken_by_their_directory(center: Site, tmp_path: Path) -> Non
         path.write_bytes(instance(1, number, 1, StudyDate="20240101", StudyTime="08", StudyID="1", AccessionNumber="", PatientName="A"))
         media.add(path)
     media.write(tmp_path / "cd")
-    media._tmpdir.cleanup()  # it warns when it is left to the garbage collector
+    media._stage["t"].cleanup()  # it warns when it is left to the garbage collector
     assert take(center, tmp_path / "cd" / "DICOMDIR").fates == {"stored": 2}
     whole = take(center, tmp_path / "cd")
     assert whole.fates == {"duplicate": 2, "refused": 1}

@@ -54,7 +54,8 @@ def test_writers_side_by_side_lose_double_and_block_nothing(center: Site, tmp_pa
     for n, data in enumerate(files):
         (folder / f"{n:03}.dcm").write_bytes(data)
     processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, to_json(center.settings), str(folder)], stdout=subprocess.PIPE, text=True) for _ in "ab"
+        subprocess.Popen([sys.executable, "-c", WRITER, to_json(center.settings), str(folder)], stdout=subprocess.PIPE, text=True)
+        for _ in "ab"
     ]
     reader = center.reader()
 
@@ -70,8 +71,11 @@ def test_writers_side_by_side_lose_double_and_block_nothing(center: Site, tmp_pa
         fates.update(line.split()[1] for line in told.splitlines())
     assert fates == {"stored": 80, "duplicate": 5 * 80}
     assert {name: counts(center)[name] for name in ("studies", "series", "instances", "conflicts")} == {
-        "studies": 2, "series": 4, "instances": 80, "conflicts": 0,
-    }  # fmt: skip
+        "studies": 2,
+        "series": 4,
+        "instances": 80,
+        "conflicts": 0,
+    }
     for study in (1, 2):
         assert sorted(center.read(f"2.25.{study}")) == sorted(body(data) for data in files[(study - 1) * 40 : study * 40])
     assert sum(event.kind == "study.stored" for event in center.events()) == 2

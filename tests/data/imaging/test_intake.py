@@ -29,7 +29,13 @@ STUDY, SERIES, SOP = "2.25.1", "2.25.1.1", "2.25.1.1.1"
 def instance(n: int = 1, /, syntax: str = ExplicitVRLittleEndian, **given: object) -> bytes:
     if "PixelData" in given:
         given = {"Rows": 8, "Columns": 8, "BitsAllocated": 16, "SamplesPerPixel": 1, **given}
-    attributes = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": SERIES, "SOPInstanceUID": f"{SERIES}.{n}", "PatientID": "123", "InstanceNumber": n}
+    attributes = {
+        "StudyInstanceUID": STUDY,
+        "SeriesInstanceUID": SERIES,
+        "SOPInstanceUID": f"{SERIES}.{n}",
+        "PatientID": "123",
+        "InstanceNumber": n,
+    }
     return part10(syntax, **(attributes | given))
 
 
@@ -200,13 +206,21 @@ def test_a_sender_that_goes_away_leaves_nothing(center: Site) -> None:
 @pytest.mark.parametrize(
     "attributes",
     [
-        {"PatientID": "长" * 3000}, {"AccessionNumber": "".join(map(str, range(2000)))}, {"PatientComments": "a \\u0000 b"},
-        {"BitsAllocated": 65535, "SamplesPerPixel": 65535}, {"PatientName": "^".join(map(str, range(900)))}, {"StudyDate": "00000000"},
-        {"StudyTime": "999999"}, {"InstanceNumber": "99999999999"}, {"SeriesNumber": "9" * 12}, {"Modality": "X" * 3000},
-        {"StudyDescription": "\ud800"}, {"IssuerOfPatientID": "".join(map(str, range(2000)))},
+        {"PatientID": "长" * 3000},
+        {"AccessionNumber": "".join(map(str, range(2000)))},
+        {"PatientComments": "a \\u0000 b"},
+        {"BitsAllocated": 65535, "SamplesPerPixel": 65535},
+        {"PatientName": "^".join(map(str, range(900)))},
+        {"StudyDate": "00000000"},
+        {"StudyTime": "999999"},
+        {"InstanceNumber": "99999999999"},
+        {"SeriesNumber": "9" * 12},
+        {"Modality": "X" * 3000},
+        {"StudyDescription": "\ud800"},
+        {"IssuerOfPatientID": "".join(map(str, range(2000)))},
     ],
     ids=lambda attributes: "-".join(attributes),
-)  # fmt: skip
+)
 def test_odd_values_are_indexed_all_the_same(center: Site, attributes: dict[str, object]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

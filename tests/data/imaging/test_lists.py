@@ -20,9 +20,15 @@ def site(center: Site) -> Site:
     """Five studies of two institutions, on four days, of three modalities."""
     county, town = center.institution("COUNTY"), center.institution("TOWN")
     for number, (actor, day, modality, name) in enumerate(
-        [(county, "20240510", "CT", "Zhang^San"), (county, "20240504", "MR", "Li^Si"), (town, "20240503", "CT", "Wang^Wu"), (town, "20240101", "DX", "An^An"),
-         (town, "", "CT", "")], 1,
-    ):  # fmt: skip
+        [
+            (county, "20240510", "CT", "Zhang^San"),
+            (county, "20240504", "MR", "Li^Si"),
+            (town, "20240503", "CT", "Wang^Wu"),
+            (town, "20240101", "DX", "An^An"),
+            (town, "", "CT", ""),
+        ],
+        1,
+    ):
         center.put([instance(number, 1, 1, StudyDate=day, Modality=modality, PatientName=name)], actor)
     return center
 
@@ -38,10 +44,20 @@ def patients(found: StudyPage) -> list[str]:
 
 @pytest.mark.parametrize(
     ("wanted", "expected"),
-    [({}, "P1 P2 P3 P4 P5"), ({"modality": "CT"}, "P1 P3 P5"), ({"institution": "TOWN"}, "P3 P4 P5"), ({"institution": "NOWHERE"}, ""),
-     ({"recency": "today"}, "P1"), ({"recency": "7"}, "P1 P2"), ({"recency": "30"}, "P1 P2 P3"), ({"text": "zhang"}, "P1"), ({"text": "P4"}, "P4"),
-     ({"modality": "CT", "institution": "TOWN", "recency": "30"}, "P3"), ({"text": "nobody"}, "")],
-)  # fmt: skip
+    [
+        ({}, "P1 P2 P3 P4 P5"),
+        ({"modality": "CT"}, "P1 P3 P5"),
+        ({"institution": "TOWN"}, "P3 P4 P5"),
+        ({"institution": "NOWHERE"}, ""),
+        ({"recency": "today"}, "P1"),
+        ({"recency": "7"}, "P1 P2"),
+        ({"recency": "30"}, "P1 P2 P3"),
+        ({"text": "zhang"}, "P1"),
+        ({"text": "P4"}, "P4"),
+        ({"modality": "CT", "institution": "TOWN", "recency": "30"}, "P3"),
+        ({"text": "nobody"}, ""),
+    ],
+)
 def test_filters(site: Site, wanted: dict[str, str], expected: str) -> None:
     found = page(site, **wanted)
     assert sorted(patients(found)) == expected.split()
@@ -61,7 +77,13 @@ def test_a_facet_counts_what_choosing_it_would_leave(site: Site) -> None:
 @pytest.mark.parametrize("order", ORDERS)
 def test_every_order_turns_round(site: Site, order: str) -> None:
     forwards, backwards = page(site, order=order), page(site, order=f"-{order}")
-    keys = {"patient": "patient_name", "study_date": "study_date", "description": "description", "institution": "institution_code", "received": "last_received"}
+    keys = {
+        "patient": "patient_name",
+        "study_date": "study_date",
+        "description": "description",
+        "institution": "institution_code",
+        "received": "last_received",
+    }
     up, down = ([getattr(row, keys[order]) for row in found.rows] for found in (forwards, backwards))
     assert [value for value in up if value] == sorted(value for value in up if value)
     assert [value for value in down if value] == sorted((value for value in down if value), reverse=True)
@@ -93,8 +115,9 @@ def test_a_study_with_its_series_and_instances(site: Site) -> None:
         detail = site.center.lists.study(tx, "2.25.1")
         assert detail is not None
         assert [(row.series_uid, row.modality, row.instances, row.first_sop_uid) for row in detail.series] == [
-            ("2.25.1.1", "CT", 1, "2.25.1.1.1"), ("2.25.1.2", "SR", 2, "2.25.1.2.1"),
-        ]  # fmt: skip
+            ("2.25.1.1", "CT", 1, "2.25.1.1.1"),
+            ("2.25.1.2", "SR", 2, "2.25.1.2.1"),
+        ]
         rows, total = site.center.lists.instances(tx, "2.25.1", "2.25.1.2", 1, 1)
         assert ([row.sop_uid for row in rows], total) == (["2.25.1.2.2"], 2)
         metadata = site.center.lists.metadata(tx, "2.25.1", "2.25.1.2", "2.25.1.2.1")

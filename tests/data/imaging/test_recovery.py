@@ -47,7 +47,9 @@ def index_of(site: Site) -> tuple[object, ...]:
 
 def fill(site: Site) -> None:
     county = site.institution("COUNTY", issuer="COUNTY-HIS")
-    site.put([instance(1, s, n, PatientName="Zhang^San=张^三", SpecificCharacterSet="ISO_IR 192") for s in (1, 2) for n in (1, 2, 3)], county)
+    site.put(
+        [instance(1, s, n, PatientName="Zhang^San=张^三", SpecificCharacterSet="ISO_IR 192") for s in (1, 2) for n in (1, 2, 3)], county
+    )
     site.put([instance(1, 1, 1), instance(2, 1, 1), instance(2, 1, 1, PatientComments="other")])
     for data in (b"nothing" * 90, instance(5)[:-7]):
         try:

@@ -61,7 +61,8 @@ def test_pages_join_to_the_whole_and_tell_the_total(site: Site) -> None:
 def test_a_total_is_counted_up_to_its_cap(center: Site) -> None:
     with center.center.owner() as begin, begin(SYSTEM) as tx:
         tx.connection.execute(
-            "insert into study (institution_id, issuer, patient_id, study_uid) select 1, 'X', n::text, '2.25.' || n from generate_series(1, %s) n",
+            "insert into study (institution_id, issuer, patient_id, study_uid)"
+            " select 1, 'X', n::text, '2.25.' || n from generate_series(1, %s) n",
             (service.COUNT_CAP + 50,),
         )
     page = center.find(Level.STUDY, limit=10)

@@ -16,7 +16,7 @@ from panorad.data.process.service import CursorInvalid
 from panorad.kit.errors import DatabaseDown, PanoradError
 from panorad.model.actor import SYSTEM
 from panorad.model.event import KINDS, Event
-from panorad.testing import Databases, Site
+from panorad.testing import Site
 from panorad.testing import center as whole_center
 from panorad.testing.center import Databases as OwnDatabases
 

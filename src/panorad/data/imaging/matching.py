@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import date, time, timedelta
 from typing import Any, NamedTuple
 
+from panorad.data.imaging import store
 from panorad.data.imaging.attributes import LEVELS, level_of
 from panorad.data.imaging.store import sop_key
 from panorad.kit.errors import Kind, PanoradError
@@ -126,15 +127,18 @@ def conditions(query: Query) -> Conditions:
 
 def search_condition(found: Conditions, text: str) -> str:
     """The search box: the start of a name (in any script, pinyin, initials), patient ID, accession number or UID."""
-    parts = [f"select x.id from study x where {_starts(f'x.{column}', found, text)}" for column in ("patient_id", "accession_number")]
+    parts = [_ids("patient_id", found, text), _ids("accession_number", found, text)]
     if re.fullmatch(r"[0-9.]{6,64}", text):
-        parts.append(f"select x.id from study x where {_starts('x.study_uid', found, text)}")
-        parts.append(f"select e.study_id from series e where e.series_uid = {found.bind(text)}")
-        key = found.bind(sop_key(text))
-        parts.append(f"select e.study_id from instance i join series e on e.id = i.series_id where i.sop_key = {key}")
+        parts += [_ids("study_uid", found, text), _ids("series_uid", found, text), _ids("sop_key", found, sop_key(text))]
     if names := _named(found, text):
         parts.append(f"({names})")
     return _one_of(" union all ".join(parts))
+
+
+def _ids(by: str, found: Conditions, value: str | int) -> str:
+    """The statement that gives the ids of the studies whose key begins with a text, or is a number."""
+    statement = store.Q[f"ids_by_{by}"].replace("/*low*/", found.bind(value))
+    return statement.replace("/*high*/", found.bind(f"{value}{_LAST}")) if "/*high*/" in statement else statement
 
 
 def _one_of(ids: str) -> str:
@@ -148,9 +152,7 @@ def _starts(column: str, found: Conditions, text: str) -> str:
 
 def _named(found: Conditions, text: str) -> str:
     """The ids of the studies of whose patient's name keys every word of the text begins one."""
-    return " intersect ".join(
-        f"select k.study_id from name_key k where k.key >= {found.bind(key)} and k.key < {found.bind(key + _LAST)}" for key in query_keys(text)
-    )
+    return " intersect ".join(_ids("name_key", found, key) for key in query_keys(text))
 
 
 def _name_condition(found: Conditions, text: str) -> str:
@@ -278,8 +280,13 @@ def _time(found: Conditions, tag: str, column: str, value: str) -> str:
 
 
 _BY_VR: dict[str, Callable[[Conditions, str, str, str], str]] = {
-    "PN": _person_name, "DA": _date, "TM": _time, "CS[]": _array, "IS": _number, "US": _number,
-}  # fmt: skip
+    "PN": _person_name,
+    "DA": _date,
+    "TM": _time,
+    "CS[]": _array,
+    "IS": _number,
+    "US": _number,
+}
 
 
 # -- in the JSON of attributes -----------------------------------------------------------------------------------------------------------

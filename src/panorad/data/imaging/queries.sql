@@ -183,3 +183,21 @@ select key from quarantine where id = %s;
 
 -- name: watermark
 select (select extract(epoch from max(last_received)) from study), (select count(*) from quarantine), (select max(id) from conflict);
+
+-- name: ids_by_patient_id
+select x.id from study x where x.patient_id >= /*low*/ and x.patient_id < /*high*/;
+
+-- name: ids_by_accession_number
+select x.id from study x where x.accession_number >= /*low*/ and x.accession_number < /*high*/;
+
+-- name: ids_by_study_uid
+select x.id from study x where x.study_uid >= /*low*/ and x.study_uid < /*high*/;
+
+-- name: ids_by_series_uid
+select e.study_id from series e where e.series_uid = /*low*/;
+
+-- name: ids_by_sop_key
+select e.study_id from instance i join series e on e.id = i.series_id where i.sop_key = /*low*/;
+
+-- name: ids_by_name_key
+select k.study_id from name_key k where k.key >= /*low*/ and k.key < /*high*/;

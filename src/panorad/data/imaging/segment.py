@@ -53,7 +53,7 @@ def member_header(name: str, size: int, mtime: int, digest: bytes) -> bytes:
     sized = b"%011o\0" % size if size < 8**11 else b"\x80\0\0\0" + size.to_bytes(8, "big")
     head = bytearray(BLOCK)
     head[0:100] = tail.encode("ascii").ljust(100, b"\0")
-    head[100:124] = b"0000644\00000000\00000000\0"
+    head[100:124] = b"0000644\x000000000\x000000000\x00"
     head[124:136] = sized
     head[136:148] = b"%011o\0" % mtime
     head[148:156] = b"        "
