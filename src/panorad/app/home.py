@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 
 import structlog
@@ -27,6 +28,19 @@ def prepare_home(settings: Settings) -> None:
     if not known.is_file():
         (settings.objects / MARK).write_text("This folder holds the objects of a Panorad center.\n", "utf-8")
         known.touch()
+
+
+def own_cache(settings: Settings, database: str) -> None:
+    """Empty the cache unless it was made for this database: its files go by row ids, which another database gives to other series."""
+    owner = settings.cache / "database"
+    if owner.is_file() and owner.read_text("utf-8") == database:
+        return
+    for entry in list(settings.cache.iterdir()):
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    owner.write_text(database, "utf-8")
 
 
 def configure_log(level: str) -> None:

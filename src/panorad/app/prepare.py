@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from panorad.access import gate
 from panorad.app.center import Center
+from panorad.app.home import own_cache
 from panorad.data import process
 from panorad.data.imaging.recovery import recover
+from panorad.kit.db import identity
 from panorad.kit.migrate import migrate
 from panorad.model.actor import SYSTEM
 from panorad.model.event import Event
@@ -26,11 +28,12 @@ class Prepared:
 
 
 def fill(center: Center) -> None:
-    """The first institution and the event partitions."""
+    """The first institution and the event partitions; a cache that was made for another database is emptied."""
     with center.begin(SYSTEM) as tx:
         gate.ensure_institution(tx, center.settings.institution, center.settings.institution_name)
         process.ensure_partitions(tx)
         process.wind_clock(tx)
+        own_cache(center.settings, identity(tx))
 
 
 def prepare(settings: Settings) -> Prepared:

@@ -160,6 +160,8 @@ class Supervisor:
         environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}
         if "dimse" in self.roles and self.settings.dimse:
             self._dimse = self._stack.enter_context(listen(self.settings.dimse))
+        if "web" in self.roles:
+            listen(self.settings.http).close()  # its server would try again and again, and another center might answer our question
         for role in self.roles:
             if role == "dimse" and self._dimse is None:
                 continue

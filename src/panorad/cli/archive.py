@@ -131,6 +131,7 @@ def reindex(home: Home = None) -> None:
 
     with center_of(home, alone=True) as center, progress() as bar:
         task = bar.add_task("reading objects", total=None)
+        recovery.forget_derived(center.settings.cache)
         with center.owner() as owner:
             count = recovery.reindex(
                 owner, center.begin, center.indexer, center.blobs, center.settings.quarantine, center.actor_of,

@@ -157,3 +157,16 @@ def test_recovery_runs_twice_without_doubling(center: Site) -> None:
     assert recover(center) == 2
     assert recover(center) == 0
     assert center.find(Level.STUDY).rows[0]["00201208"]["Value"] == [2]
+
+
+def test_recovery_leaves_alone_what_another_process_still_writes(center: Site) -> None:
+    intake = center.center.intakes.open(center.institution("COUNTY"), "import")
+    incoming = intake.begin_part10()
+    data = instance(7)
+    incoming.write(data[: len(data) // 2])
+    assert recover(center) == 0
+    incoming.write(data[len(data) // 2 :])
+    incoming.finish()
+    intake.close()
+    assert len(list(center.settings.open_marks.iterdir())) == 1
+    assert verify(center) == (1, [])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panorad.data.imaging.segment import BLOCK, MARK, Blanks, Member, Segment, members, trim
+from panorad.data.imaging.segment import BLOCK, MARK, Blanks, Member, Segment, abandoned, members, trim
 from panorad.kit.errors import StorageLost
 
 NAME = "1.2.3/1.2.3.4/1.2.3.4.{}.dcm"
@@ -129,3 +130,26 @@ def test_the_mark_of_an_open_segment_names_its_key(tmp_path: Path) -> None:
     assert Segment.key_of_mark(mark.name) == segment.key
     segment.unmark()
     assert list((tmp_path / "home" / "open").iterdir()) == []
+
+
+def test_a_segment_is_abandoned_when_its_writer_lets_go_and_not_before(tmp_path: Path) -> None:
+    segment, path = written(tmp_path / "home", [b"one"], close=False)
+    with abandoned(path) as free:
+        assert not free
+    segment.close()
+    with abandoned(path) as free:
+        assert free
+
+
+def test_nothing_follows_in_a_segment_that_could_not_be_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    segment, _ = written(tmp_path / "home", [b"one"], close=False)
+    assert segment.end < segment.room
+
+    def failing(descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with pytest.raises(StorageLost):
+        segment.sync()
+    assert segment.end >= segment.room
+    segment.close()

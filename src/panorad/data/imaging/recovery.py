@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
 from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
 from panorad.data.imaging.part10 import split
-from panorad.data.imaging.segment import Segment, members, trim
+from panorad.data.imaging.segment import Segment, abandoned, members, trim
 from panorad.kit.errors import PanoradError
 from panorad.kit.transaction import Begin
 from panorad.model.actor import SYSTEM, Actor
@@ -76,35 +77,44 @@ def _digest(data: memoryview) -> bytes:
 def recover(begin: Begin, indexer: Indexer, blobs: Blobs, marks: Path, actor_of: ActorOf) -> int:
     """Index what the segments that were open at a crash hold and the index does not, then remove their marks. Returns how many instances.
 
-    Runs at start before anything is received.
+    Runs at start before anything is received. What another process still writes (an import beside a center that is started again) is
+    left to it.
     """
     found = 0
     finished = []
-    for mark in sorted(marks.iterdir()) if marks.is_dir() else []:
-        key = Segment.key_of_mark(mark.name)
-        if blobs.path(key).exists():
-            reader = Reader(actor_of(_code_of(key)), "recovery")
-            with begin(reader.actor) as tx:
-                known = store.indexed_offsets(tx, key)
-            landed = []
-            for item, whole in read_object(blobs, reader, key, known):
-                if whole:
-                    landed.append(item)
-                else:  # it was never acknowledged, and its sender will send it again
-                    log.error("a member did not reach the disk whole", object=key, sop=item.header.sop_uid)
-            if landed:
-                indexer.submit(landed)
-                if not indexer.wait(reader, 600):
-                    raise PanoradError(f"recovery of {key} did not finish")
-                found += len(landed)
-            trim(blobs.path(key))
-        finished.append((mark, key))
-    if finished:
-        with begin(SYSTEM) as tx:
-            store.seal_objects(tx, [key for _, key in finished])
-        for mark, _ in finished:
-            mark.unlink(missing_ok=True)
+    with ExitStack() as held:
+        for mark in sorted(marks.iterdir()) if marks.is_dir() else []:
+            key = Segment.key_of_mark(mark.name)
+            path = blobs.path(key)
+            if path.exists():
+                if not held.enter_context(abandoned(path)):
+                    log.info("a segment is still being written by another process", object=key)
+                    continue
+                found += _recover_one(begin, indexer, blobs, key, Reader(actor_of(_code_of(key)), "recovery"))
+            finished.append((mark, key))
+        if finished:
+            with begin(SYSTEM) as tx:
+                store.seal_objects(tx, [key for _, key in finished])
+            for mark, _ in finished:
+                mark.unlink(missing_ok=True)
     return found
+
+
+def _recover_one(begin: Begin, indexer: Indexer, blobs: Blobs, key: str, reader: Reader) -> int:
+    with begin(reader.actor) as tx:
+        known = store.indexed_offsets(tx, key)
+    landed = []
+    for item, whole in read_object(blobs, reader, key, known):
+        if whole:
+            landed.append(item)
+        else:  # it was never acknowledged, and its sender will send it again
+            log.error("a member did not reach the disk whole", object=key, sop=item.header.sop_uid)
+    if landed:
+        indexer.submit(landed)
+        if not indexer.wait(reader, 600):
+            raise PanoradError(f"recovery of {key} did not finish")
+    trim(blobs.path(key))
+    return len(landed)
 
 
 def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quarantine: Path, actor_of: ActorOf, progress: Progress) -> int:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import ctypes
 import errno
+import fcntl
 import os
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -108,6 +110,18 @@ def trim(path: Path) -> None:
     os.truncate(path, end + 2 * BLOCK)
 
 
+@contextmanager
+def abandoned(path: Path) -> Iterator[bool]:
+    """Whether no process writes this segment any more; none can begin to while the block runs."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def sync_folder(folder: Path) -> None:
     """Make the folder's entries durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -198,6 +212,8 @@ class Segment:
             self._blank = blanks is not None and blanks.take(path)
             fresh = 0 if self._blank else os.O_CREAT | os.O_EXCL
             self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | fresh, 0o640)
+            fcntl.flock(self._fd, fcntl.LOCK_EX)  # tells recovery in another process that this one still writes here
+            self._mark.touch()
             sync_folder(path.parent)
             self.room = os.fstat(self._fd).st_size if self._blank else LONGEST
         except OSError as error:
@@ -239,6 +255,7 @@ class Segment:
         try:
             os.fdatasync(self._fd)
         except OSError as error:
+            self.room = 0  # the system may have dropped what it could not write: nothing may follow it here
             raise storage_error(error) from error
 
     def drop_tail(self, upto: int) -> None:
@@ -253,10 +270,15 @@ class Segment:
             raise storage_error(error) from error
 
     def close(self) -> None:
-        """End the tar properly (two zero blocks) and close the file; the open mark stays until `unmark`."""
+        """End the tar properly (two zero blocks) and close the file; the open mark stays until `unmark`.
+
+        Raises StorageFull, StorageLost.
+        """
         try:
             os.ftruncate(self._fd, self.end + 2 * BLOCK)
             os.fsync(self._fd)
+        except OSError as error:
+            raise storage_error(error) from error
         finally:
             os.close(self._fd)
 
