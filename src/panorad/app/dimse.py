@@ -17,7 +17,7 @@ def services_of(center: Center) -> dimse.Services:
     settings = center.settings
 
     def admit(calling: str, called: str, peer: str) -> Actor:
-        if called != settings.ae_title and not settings.open:
+        if called != settings.ae_title:
             raise dimse.CalledUnknown(called)
         with center.begin(SYSTEM) as tx:
             try:

@@ -182,11 +182,12 @@ class Supervisor:
         if "web" not in self.roles:
             return True
         url = f"http://{self.settings.http}/health/ready"
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for us
         deadline = time.monotonic() + 60
         while not self._stopping:
             self._restart_dead()
             try:
-                with urllib.request.urlopen(url, timeout=2) as answer:
+                with opener.open(url, timeout=2) as answer:
                     return bool(answer.status == 200)
             except (urllib.error.URLError, OSError):
                 if time.monotonic() > deadline:

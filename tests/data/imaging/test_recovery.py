@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import tarfile
 from pathlib import Path
 
@@ -112,6 +113,8 @@ def crashed(site: Site, contents: list[bytes]) -> Path:
     with site.center.owner() as begin, begin(SYSTEM) as tx:
         store.clear_index(tx)
     site.center.indexer._known.clear()
+    for _, segment in site.center.intakes._idle:
+        fcntl.flock(segment.fileno(), fcntl.LOCK_UN)  # as the end of its process does
     return site.center.blobs.path(recovery.Segment.key_of_mark(mark.name))
 
 

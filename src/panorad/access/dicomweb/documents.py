@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import threading
@@ -60,7 +61,8 @@ class Documents:
             text = zlib.decompress(document_path(self._folder, *version[0]).read_bytes(), 31).strip()
         except (OSError, zlib.error):
             return None
-        return _RELATIVE.sub(b'"BulkDataURI":"' + base.encode("ascii", "replace") + b"/", text[1:-1])
+        address = b'"BulkDataURI":' + json.dumps(base).encode()[:-1] + b"/"
+        return _RELATIVE.sub(lambda match: address, text[1:-1])
 
     def _path(self, series_uid: str, version: Version, base: str) -> Path:
         series, name = _digest(series_uid, 12), _digest(repr((series_uid, version, base)), 16)

@@ -167,7 +167,7 @@ def run_import(intake: Intake, found: Iterator[Source], journal: Journal | None,
             else:
                 report.fates["refused"] += 1
                 report.refused.append((source.name, reason))
-            if journal is not None:
+            if journal is not None and reason is None:
                 journal.add(source)
         progress(source)
         if n % _FLUSH_EVERY == 0:

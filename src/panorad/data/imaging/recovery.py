@@ -117,6 +117,12 @@ def _recover_one(begin: Begin, indexer: Indexer, blobs: Blobs, key: str, reader:
     return len(landed)
 
 
+def forget_derived(cache: Path) -> None:
+    """Empty the cache: its documents and pictures go by ids of the index that is about to be rebuilt."""
+    for folder in [entry for entry in cache.iterdir() if entry.is_dir()] if cache.is_dir() else []:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quarantine: Path, actor_of: ActorOf, progress: Progress) -> int:
     """Rebuild the index from the objects alone. `owner` opens transactions that may clear tables. Returns how many instances were read."""
     paths = sorted(blobs.folder.rglob("*.tar"))
