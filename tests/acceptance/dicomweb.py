@@ -42,6 +42,11 @@ def failed(answer: requests.Response) -> dict[str, int]:
     return {item.get("00081155", {}).get("Value", [""])[0]: item["00081197"]["Value"][0] for item in items}
 
 
+def others(answer: requests.Response) -> list[int]:
+    """Return the Failure Reasons of the Other Failures Sequence (0008,119A): instances whose SOP UIDs could not be determined."""
+    return [item["00081197"]["Value"][0] for item in answer.json().get("0008119A", {}).get("Value", [])]
+
+
 def parts(answer: requests.Response) -> Iterator[tuple[Message, bytes]]:
     """Cut a multipart/related body into (headers, bytes)."""
     found = re.search(r'boundary="?([^";,]+)"?', answer.headers["Content-Type"])

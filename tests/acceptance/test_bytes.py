@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from pydicom.uid import UID
 
-from .dicomweb import failed, instance_paths, retrieve, search, stored, stow, value
+from .dicomweb import failed, instance_paths, others, retrieve, search, stored, stow, value
 from .images import read, value_of
 from .part10 import NotPart10Error, Part10, split
 from .processes import Center
@@ -73,18 +74,23 @@ def cut(samples: list[Sample], size: int) -> Iterator[list[Sample]]:
 
 
 def by_stow(center: Center, samples: list[Sample]) -> Outcome:
-    """Store in batches; the response names each instance as stored or failed with a reason."""
+    """Store in batches; the response names each instance as stored or failed with a reason, or counts it where its UID is none."""
     outcome = Outcome()
     for group in cut(samples, BATCH):
         answer = stow(center.dicomweb, [sample.path.read_bytes() for sample in group])
         assert answer.status_code in (200, 202, 409), answer.text[:500]
         kept, refused = stored(answer), failed(answer)
+        nameless = others(answer)
         for sample in group:
             if sample.instance in kept:
                 outcome.accepted.append(sample)
-            else:
-                assert sample.instance in refused, f"{sample.path} is neither stored nor failed: {answer.text[:2000]}"
+            elif sample.instance in refused:
                 outcome.reasons[sample.path] = f"0x{refused[sample.instance]:04X}"
+            else:
+                assert not UID(sample.instance).is_valid, f"{sample.path} has a SOP Instance UID, but no answer of its own"
+                assert nameless, f"{sample.path} is neither stored nor failed: {answer.text[:2000]}"
+                outcome.reasons[sample.path] = f"0x{nameless.pop():04X}"
+        assert not nameless, f"{len(nameless)} failures more than files: {answer.text[:2000]}"
     return outcome
 
 

@@ -153,15 +153,15 @@ def test_reindex_from_storage_alone_gives_the_same_answers(fresh_center: Fresh, 
 
 def test_nodes_and_institutions_are_listed(fresh_center: Fresh) -> None:
     center = fresh_center()
-    center.run("institution", "add", "county", "--name", "County Hospital")
-    center.run("node", "add", "COUNTYCT1", "--host", "127.0.0.1", "--port", "11199", "--institution", "county")
+    center.run("institution", "add", "COUNTY", "--name", "County Hospital")
+    center.run("node", "add", "COUNTYCT1", "--host", "127.0.0.1", "--port", "11199", "--institution", "COUNTY")
     assert "County Hospital" in center.run("institution", "list")
     assert "COUNTYCT1" in center.run("node", "list")
 
 
 def test_two_institutions_with_the_same_patient_id_are_two_patients(fresh_center: Fresh) -> None:
     center = fresh_center()
-    for code, title in (("east", "EASTCT"), ("west", "WESTCT")):
+    for code, title in (("EAST", "EASTCT"), ("WEST", "WESTCT")):
         center.run("institution", "add", code, "--name", f"Hospital {code}")
         center.run("node", "add", title, "--host", "127.0.0.1", "--port", "11199", "--institution", code)
         for _, raw in ct_series(1, patient="123", size=16):
@@ -180,8 +180,6 @@ def test_status_counts(fresh_center: Fresh, tmp_path: Path, images: dict[str, by
 
 
 def test_version_and_help(center: Center) -> None:
-
-
 
     for words in (["version"], ["--help"], ["serve", "--help"], ["import", "--help"]):
         done = subprocess.run([sys.executable, "-m", "panorad", *words], capture_output=True, text=True, timeout=60, check=True)
