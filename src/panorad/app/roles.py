@@ -18,11 +18,10 @@ from panorad.settings import Settings, address, from_json
 _PR_SET_PDEATHSIG = 1
 
 
-def _end_with_parent() -> None:
-    """Get SIGTERM when the supervisor goes away (Linux); terminal interrupts are the supervisor's business."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Get a signal when the parent process goes away (Linux); a process that was forked has to ask for it anew."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def _stop_event() -> threading.Event:
@@ -94,7 +93,8 @@ def main() -> None:
     """Run the role that the first argument names."""
     settings = from_json(os.environ[ENVIRONMENT])
     configure_log(settings.log_level)
-    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # terminal interrupts are the supervisor's business
+    end_with_parent()
     ROLES[sys.argv[1]](settings)
 
 

@@ -153,7 +153,7 @@ class Supervisor:
         if isinstance(answer, str):
             raise PanoradError(answer)
         if answer.recovered:
-            self.say(f"recovered {answer.recovered} received images that the index did not hold yet")
+            log.warning("received images that the index did not hold yet were indexed", images=answer.recovered)
         return cast("str | None", answer.welcome)
 
     def _start_children(self) -> None:
@@ -196,11 +196,12 @@ class Supervisor:
         return False
 
     def _say_ready(self, welcome: str | None) -> None:
-        if welcome is not None:
-            self.say(f"first administrator: open http://{self.settings.http}/welcome?token={welcome} (once, within seven days)")
         dimse = f", DICOM {self.settings.ae_title}@{self.settings.dimse}" if self._dimse is not None else ""
         mode = ", no sign-in" if self.settings.open else ""
-        self.say(f"ready: http://{self.settings.http}{dimse}{mode}")
+        lines = [f"ready: http://{self.settings.http}{dimse}{mode}"]
+        if welcome is not None:
+            lines.append(f"first administrator: open http://{self.settings.http}/welcome?token={welcome} (once, within seven days)")
+        self.say("\n".join(lines))
 
     def _watch(self) -> None:
         while not self._stopping:

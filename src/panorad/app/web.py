@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from panorad.access.web.shell import Shell
 from panorad.app import slices
 from panorad.app.center import Center
 from panorad.app.home import configure_log
+from panorad.app.roles import end_with_parent
 from panorad.app.supervisor import ENVIRONMENT
 from panorad.data import process
 from panorad.model.actor import SYSTEM, Actor
@@ -138,6 +140,7 @@ def application() -> FastAPI:
     """The factory that Granian calls in each of its workers; the settings come from the supervisor's environment."""
     settings = from_json(os.environ[ENVIRONMENT])
     configure_log(settings.log_level)
+    end_with_parent(signal.SIGKILL)
     center = Center(settings, settings.database, blank_segments=True)
     center.open()
     return build(center)

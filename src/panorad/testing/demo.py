@@ -102,8 +102,6 @@ def _ready(server: subprocess.Popen[str], interrupted: threading.Event) -> bool:
         for line in server.stdout or ():
             if line.startswith("ready:"):
                 came.set()
-            elif line.startswith("recovered"):
-                out.print(escape(line.strip()))
 
     threading.Thread(target=read, daemon=True).start()
     while not came.is_set() and server.poll() is None and not interrupted.is_set():
