@@ -4,13 +4,14 @@ Several files of the collections share a SOP Instance UID with other content. Th
 others may be kept and flagged or refused, but must not replace it.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 import requests
-from pydicom.uid import UID
+from pydicom.uid import RE_VALID_UID
 
 from .dicomweb import failed, instance_paths, others, retrieve, search, stored, stow, value
 from .images import read, value_of
@@ -87,7 +88,7 @@ def by_stow(center: Center, samples: list[Sample]) -> Outcome:
             elif sample.instance in refused:
                 outcome.reasons[sample.path] = f"0x{refused[sample.instance]:04X}"
             else:
-                assert not UID(sample.instance).is_valid, f"{sample.path} has a SOP Instance UID, but no answer of its own"
+                assert not re.match(RE_VALID_UID, sample.instance), f"{sample.path} has a SOP Instance UID, but no answer of its own"
                 assert nameless, f"{sample.path} is neither stored nor failed: {answer.text[:2000]}"
                 outcome.reasons[sample.path] = f"0x{nameless.pop():04X}"
         assert not nameless, f"{len(nameless)} failures more than files: {answer.text[:2000]}"

@@ -98,7 +98,7 @@ def test_sending_again_changes_nothing(center: Center, tmp_path: Path) -> None:
 def test_same_uid_with_other_content_never_overwrites(center: Center) -> None:
     [(_, raw)] = ct_series(1, patient="TWICE-1", size=16)
     first, other = split(raw), read(raw)
-    other.PatientID = "TWICE-2"
+    other.PatientComments = "other content"
     with StoreAssociation(center.dimse, [(first.sop_class, EXPLICIT)]) as association:
         assert association.store(first).status == SUCCESS
         association.store(split(encode(other)))
