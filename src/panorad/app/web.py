@@ -15,11 +15,13 @@ from starlette.requests import Request
 
 from panorad import __version__
 from panorad.access import gate
+from panorad.access.dicomweb.routes import reads
 from panorad.access.dicomweb.routes import routes as dicomweb_routes
 from panorad.access.gate.sessions import Sessions
 from panorad.access.web import feed, health
 from panorad.access.web.deps import WebDeps, WebSettings
-from panorad.access.web.mount import mount
+from panorad.access.web.direct import Direct
+from panorad.access.web.mount import around, mount
 from panorad.access.web.session import COOKIE, session_actor
 from panorad.access.web.shell import Shell
 from panorad.app import slices
@@ -112,7 +114,8 @@ def build(center: Center) -> FastAPI:
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))
     app.include_router(feed.routes(center.begin, process.feed, lambda: dict(KINDS)))
-    app.include_router(dicomweb_routes(dicomweb_deps(center, actor)))
+    app.state.dicomweb = dicomweb_deps(center, actor)
+    app.include_router(dicomweb_routes(app.state.dicomweb))
     for part in parts:
         app.include_router(part.routes(deps))
     return app
@@ -136,11 +139,17 @@ def dicomweb_deps(center: Center, actor: Any) -> Any:
     )
 
 
-def application() -> FastAPI:
+def front(app: FastAPI) -> Direct:
+    """The application with its busiest addresses answered in front of the framework."""
+    deps: WebDeps = app.state.web
+    return Direct(app, reads(app.state.dicomweb), lambda inner: around(inner, deps), app)
+
+
+def application() -> Direct:
     """The factory that Granian calls in each of its workers; the settings come from the supervisor's environment."""
     settings = from_json(os.environ[ENVIRONMENT])
     configure_log(settings.log_level)
     end_with_parent(signal.SIGKILL)
     center = Center(settings, settings.database, blank_segments=True)
     center.open()
-    return build(center)
+    return front(build(center))

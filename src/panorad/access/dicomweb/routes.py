@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -98,6 +98,15 @@ def routes(deps: DicomWebDeps) -> APIRouter:
 
     router.add_route(ROOT, answered(root), methods=["GET", "OPTIONS"], include_in_schema=False)
     return router
+
+
+def reads(deps: DicomWebDeps) -> list[tuple[str, Callable[[Request], Response]]]:
+    """Every address that is read with GET, with its endpoint, the most asked for first."""
+    return [
+        (ROOT + address.path, cast("Callable[[Request], Response]", address.endpoint))
+        for address in addresses(deps)
+        if address.method == "GET"
+    ]
 
 
 def description(table: tuple[Address, ...]) -> dict[str, object]:

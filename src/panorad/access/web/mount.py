@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
 
 from panorad.access.web import preferences, signin
 from panorad.access.web.deps import WebDeps
@@ -22,6 +23,11 @@ def mount(app: FastAPI, deps: WebDeps, shell: Shell) -> None:
     app.add_middleware(SecurityHeaders, origins=deps.settings.public_origins)
     app.add_middleware(Journal, refuse=answer)
     app.include_router(routes(deps, shell))
+
+
+def around(inner: ASGIApp, deps: WebDeps) -> ASGIApp:
+    """The shell's middleware for reads that are answered beside the framework."""
+    return Journal(SecurityHeaders(inner, origins=deps.settings.public_origins), refuse=answer)
 
 
 def routes(deps: WebDeps, shell: Shell) -> APIRouter:

@@ -3,19 +3,37 @@ import { bind } from "../web/keys.js";
 
 let uid = "";
 let waiting = 0;
+let asked = null;
 
 const rows = () => [...document.querySelectorAll("tr[data-uid]")];
 const chosen = () => document.querySelector("tr.chosen");
 const pane = () => document.getElementById("preview");
 
+// What the pane shows and what its data-uid says change together: never one patient's images beside another's row.
+async function show(shown, wanted) {
+  asked?.abort();
+  asked = new AbortController();
+  try {
+    const answer = await fetch(`/studies/${wanted}/preview`, { headers: { Accept: "text/html" }, redirect: "manual", signal: asked.signal });
+    if (answer.type === "opaqueredirect" || answer.status === 401) return location.reload();
+    if (!answer.ok) throw new Error(String(answer.status));
+    const text = await answer.text();
+    if (wanted !== uid) return undefined;
+    shown.innerHTML = text;
+    shown.dataset.uid = wanted;
+  } catch {
+    if (wanted !== uid) return undefined;
+    shown.replaceChildren();
+    delete shown.dataset.uid;
+  }
+  return undefined;
+}
+
 function preview() {
   clearTimeout(waiting);
   const shown = pane();
   if (!shown || getComputedStyle(shown).display === "none" || shown.dataset.uid === uid) return;
-  waiting = setTimeout(() => {
-    shown.dataset.uid = uid;
-    window.htmx?.ajax("GET", `/studies/${uid}/preview`, { target: shown, swap: "innerHTML" }).catch(() => { delete shown.dataset.uid; });
-  }, 90);
+  waiting = setTimeout(() => show(shown, uid), 90);
 }
 
 function choose(row, scroll = true) {
@@ -77,4 +95,3 @@ function settle() {
 document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "list") settle(); });
 document.addEventListener("panorad:fresh", settle);
 settle();
-if (!window.htmx) window.addEventListener("load", preview, { once: true });
