@@ -22,7 +22,7 @@ def test_the_list_by_keyboard(signed_in: Open) -> None:
     page.keyboard.press("j")
     assert chosen(page) == third
     expect(page.locator("#preview")).to_have_attribute("data-uid", str(third))
-    expect(page.locator("#preview h2")).to_contain_text("王五")
+    expect(page.locator("#preview h2")).to_contain_text(rows.nth(2).locator(".c-patient").inner_text().split()[0])
     page.keyboard.press("k")
     page.keyboard.press("k")
     page.keyboard.press("k")
@@ -32,6 +32,7 @@ def test_the_list_by_keyboard(signed_in: Open) -> None:
     expect(page.locator(".pager")).to_contain_text("51–100")
     page.keyboard.press("p")
     expect(page.locator(".pager")).to_contain_text("1–50")
+    expect(page.locator("tr.chosen")).to_be_visible()
     page.keyboard.press("Enter")
     page.wait_for_url("**/studies/*")
     page.keyboard.press("u")
@@ -56,7 +57,10 @@ def test_the_search_box_finds_while_somebody_types(signed_in: Open) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     assert chosen(page)
+    assert page.input_value("#search") == "zs"
     page.go_back()
+    if "q=" in page.url:  # a slow machine hears a pause between the two letters, which is a step of its own
+        page.go_back()
     expect(page.locator(".bar b")).to_contain_text("Chosen studies")
 
 

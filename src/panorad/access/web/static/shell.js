@@ -15,7 +15,9 @@ bind({
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   document.querySelectorAll("details.menu[open]").forEach((menu) => { menu.open = false; });
-  if (event.target.matches?.("input")) event.target.blur();
+  if (!event.target.matches?.("input")) return;
+  event.preventDefault(); // the browser would empty a search box, and with it the list that was found
+  event.target.blur();
 });
 
 document.addEventListener("click", (event) => {

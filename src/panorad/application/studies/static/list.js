@@ -92,6 +92,11 @@ function settle() {
   if (!rows().length) uid = "";
 }
 
+// The browser tells of one search more than once; what is shown already is not asked for again, and takes no second step of Back.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const { elt, pathInfo } = event.detail;
+  if (elt.matches?.("form.search") && pathInfo.finalRequestPath === location.pathname + location.search) event.preventDefault();
+});
 document.addEventListener("htmx:afterSettle", (event) => { if (event.target.id === "list") settle(); });
 document.addEventListener("panorad:fresh", settle);
 settle();
