@@ -44,7 +44,7 @@ class Settings:
     language: str = setting("en", "Language for visitors whose browser asks for none that we speak: en or zh-CN.")
     public_origins: tuple[str, ...] = setting((), "Further origins (https://host) under which a reverse proxy serves the center.")
     viewer: Path = setting(_VIEWER, "Folder of the prepared OHIF viewer.")
-    web_workers: int = setting(2, "Web server processes.")
+    web_workers: int = setting(3, "Web server processes.")
     dimse_workers: int = setting(2, "DICOM server processes.")
     associations: int = setting(50, "DICOM associations that one process serves at a time; more are refused for the moment.")
     association_idle_s: float = setting(600.0, "Seconds of silence after which an association is aborted.")

@@ -36,6 +36,8 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), payment=(), usb=()",
 }
 
+_RAW_HEADERS = tuple((name.encode(), value.encode()) for name, value in HEADERS.items())
+
 UNLIMITED = ("/dicom-web/",)
 """Where bodies may be of any length: the endpoint there streams and guards itself."""
 
@@ -64,7 +66,7 @@ class Journal:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(raw=message["headers"])["x-request-id"] = request_id
+                message["headers"].append((b"x-request-id", request_id.encode()))
             await send(message)
 
         try:
@@ -121,15 +123,16 @@ class SecurityHeaders:
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                _complete(MutableHeaders(raw=message["headers"]), https, "" if known else secret)
+                _complete(message["headers"], https, "" if known else secret)
             await send(message)
 
         await self.app(scope, receive, answer)
 
 
-def _complete(headers: MutableHeaders, https: bool, secret: str) -> None:
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
+def _complete(raw: list[tuple[bytes, bytes]], https: bool, secret: str) -> None:
+    present = {name for name, _ in raw}
+    raw.extend(header for header in _RAW_HEADERS if header[0] not in present)
+    headers = MutableHeaders(raw=raw)
     if https:
         headers.setdefault("strict-transport-security", "max-age=31536000")
     if headers.get("content-type", "").startswith("text/html"):

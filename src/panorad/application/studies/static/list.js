@@ -77,12 +77,8 @@ const narrow = window.matchMedia("(max-width: 640px)");
 document.addEventListener("click", (event) => {
   const row = event.target.closest?.("tr[data-uid]");
   if (!row || event.target.closest("a, button")) return;
-  if (narrow.matches) location.assign(row.dataset.href);
+  if (narrow.matches || event.detail > 1) location.assign(row.dataset.href); // a second click opens
   else choose(row, false);
-});
-document.addEventListener("dblclick", (event) => {
-  const row = event.target.closest?.("tr[data-uid]");
-  if (row) location.assign(row.dataset.href);
 });
 
 function settle() {
