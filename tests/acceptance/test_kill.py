@@ -16,7 +16,7 @@ import pytest
 from .dicomweb import retrieve, search, stored, stow, value
 from .images import ct_series
 from .part10 import EXPLICIT, Part10, split
-from .processes import Center
+from .processes import Center, family
 from .scu import SUCCESS, AssociationLostError, AssociationRefusedError, StoreAssociation
 
 LONG = os.environ.get("PANORAD_LONG") == "1"
@@ -117,3 +117,26 @@ def test_a_study_is_whole_after_a_kill_during_stow(fresh_center: Callable[..., C
     found = everything(center)
     assert found.keys() == files.keys()
     assert {uid: file.dataset for uid, file in found.items()} == {uid: split(raw).dataset for uid, raw in files.items()}
+
+
+def test_what_a_receiving_process_acknowledged_is_found_soon_after_it_alone_died(fresh_center: Callable[..., Center]) -> None:
+    """The center goes on; a worker looks after what the dead process had promised, and the supervisor starts another."""
+    center = fresh_center()
+    files = {uid: split(raw) for uid, raw in ct_series(200, patient="KILL-ONE", size=SIZE)}
+    acknowledged: list[str] = []
+    senders = send(center, list(files.values()), acknowledged)
+    while len(acknowledged) < 50:
+        time.sleep(0.001)
+    for process in family(center.pid, center.home):
+        if "dimse" in process.cmdline():
+            process.kill()
+    for sender in senders:
+        sender.join(60)
+    promised, end = set(acknowledged), time.monotonic() + 60
+    while (lost := promised - everything(center).keys()) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert not lost
+    again: list[str] = []
+    for sender in send(center, list(files.values()), again):
+        sender.join(60)
+    assert everything(center).keys() == files.keys()

@@ -16,6 +16,8 @@ from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, address, from_json
 
 _PR_SET_PDEATHSIG = 1
+_LOOK_FOR_ABANDONED = 10
+"""Rounds of the worker, about a second each, between looks for segments whose process died."""
 
 
 def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
@@ -60,11 +62,12 @@ def dimse(settings: Settings) -> None:
 
 
 def worker(settings: Settings) -> None:
-    """Settles quiet series, keeps blank segments and the event table's partitions ready."""
+    """Settles quiet series, indexes what a process that died left, keeps blank segments and the event table's partitions ready."""
     import structlog
 
     from panorad.app.center import Center
     from panorad.data import process
+    from panorad.data.imaging.recovery import recover
     from panorad.data.imaging.settling import settle_some
     from panorad.model.actor import SYSTEM
 
@@ -77,6 +80,8 @@ def worker(settings: Settings) -> None:
                 if rounds % 3600 == 0:
                     with center.begin(SYSTEM) as tx:
                         process.ensure_partitions(tx)
+                if rounds % _LOOK_FOR_ABANDONED == 0:
+                    recover(center.begin, center.indexer, center.blobs, settings.open_marks, center.actor_of)
                 rounds += 1
                 center.blanks.refill()
                 if settle_some(center.begin, center.blobs, settings.cache, settings.settle_after_s):

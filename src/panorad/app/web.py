@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.requests import Request
+from starlette.types import ASGIApp
 
 from panorad import __version__
 from panorad.access import gate
@@ -21,6 +22,7 @@ from panorad.access.gate.sessions import Sessions
 from panorad.access.web import feed, health
 from panorad.access.web.deps import WebDeps, WebSettings
 from panorad.access.web.direct import Direct
+from panorad.access.web.middleware import LoopbackHosts
 from panorad.access.web.mount import around, mount
 from panorad.access.web.session import COOKIE, session_actor
 from panorad.access.web.shell import Shell
@@ -139,13 +141,14 @@ def dicomweb_deps(center: Center, actor: Any) -> Any:
     )
 
 
-def front(app: FastAPI) -> Direct:
+def front(app: FastAPI) -> ASGIApp:
     """The application with its busiest addresses answered in front of the framework."""
     deps: WebDeps = app.state.web
-    return Direct(app, reads(app.state.dicomweb), lambda inner: around(inner, deps), app)
+    direct = Direct(app, reads(app.state.dicomweb), lambda inner: around(inner, deps), app)
+    return LoopbackHosts(direct, deps.settings.public_origins) if deps.open_actor else direct
 
 
-def application() -> Direct:
+def application() -> ASGIApp:
     """The factory that Granian calls in each of its workers; the settings come from the supervisor's environment."""
     settings = from_json(os.environ[ENVIRONMENT])
     configure_log(settings.log_level)

@@ -80,6 +80,7 @@ class EmbeddedPostgres:
         self.folder.mkdir(parents=True, exist_ok=True)
         for folder in (self.data, self.socket):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._check_ours(folder)
             self._own(folder)
         if not (self.data / "PG_VERSION").exists():
             self._initialise()
@@ -181,6 +182,13 @@ class EmbeddedPostgres:
     def _own(self, path: Path) -> None:
         if self._user is not None:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
+
+    def _check_ours(self, folder: Path) -> None:
+        """Raise PostgresFailed for a folder that somebody else made or may enter: whoever reaches the socket is the database's owner."""
+        owners = {os.geteuid()} | ({self._user.pw_uid} if self._user else set())
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in owners or found.st_mode & 0o077:
+            raise PostgresFailed(f"{folder} belongs to somebody else or others may enter it")
 
     def _reachable(self, path: Path) -> bool:
         """Whether the unprivileged user may pass through every folder above `path`."""

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from panorad.access.web.direct import Direct
+from panorad.access.web.middleware import LoopbackHosts
 
 
 def place(name: str) -> tuple[str, Callable[[Request], Response]]:
@@ -44,3 +45,12 @@ def test_whatever_is_no_place_or_not_read_goes_on() -> None:
     for answer in (client().get("/a"), client().get("/a/1/2"), client().post("/a/7"), client().get("/c/1")):
         assert answer.text == "behind"
     assert client().head("/a/7").status_code == 200
+
+
+def test_a_center_without_sign_in_answers_only_to_this_machine() -> None:
+    behind = Titled(routes=[Route("/", lambda request: PlainTextResponse("behind"))])
+    client = TestClient(LoopbackHosts(behind, ("https://reader.example",)))
+    for host in ("127.0.0.1:8080", "localhost", "[::1]:8080", "reader.example"):
+        assert client.get("/", headers={"host": host}).text == "behind"
+    for host in ("rebound.example:8080", "127.0.0.1.example", ""):
+        assert client.get("/", headers={"host": host}).status_code == 421

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from pathlib import PurePath
+from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panorad.access.web import forms
@@ -100,6 +102,23 @@ def _fault() -> str:
         trace = trace.tb_next
     where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
     return f"{kind.__name__ if kind else ''} at {where}"
+
+
+class LoopbackHosts:
+    """For a center without sign-in: refuses requests for any host but this machine, whatever a page elsewhere made its name mean."""
+
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...] = ()) -> None:
+        self.app = app
+        self.hosts = {"127.0.0.1", "localhost", "[::1]"} | {urlsplit(origin).netloc.rpartition("@")[2].split(":")[0] for origin in origins}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The ASGI application."""
+        if scope["type"] == "http":
+            host = re.sub(r":\d+$", "", Headers(scope=scope).get("host", "localhost"))
+            if host.lower() not in self.hosts:
+                await PlainTextResponse("This center runs without sign-in and answers only to this machine.\n", 421)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
 
 class SecurityHeaders:

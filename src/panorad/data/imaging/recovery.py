@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from panorad.model.instance import Place, Receipt, Stored
 
 log = structlog.get_logger()
 _CHUNK = 1 << 22
+_BEING_MADE_S = 60.0
 Progress = Callable[[int, int], None]
 ActorOf = Callable[[str], Actor]
 """The actor under which the objects of an institution's code are indexed; makes the institution when there is none."""
@@ -77,8 +79,7 @@ def _digest(data: memoryview) -> bytes:
 def recover(begin: Begin, indexer: Indexer, blobs: Blobs, marks: Path, actor_of: ActorOf) -> int:
     """Index what the segments that were open at a crash hold and the index does not, then remove their marks. Returns how many instances.
 
-    Runs at start before anything is received. What another process still writes (an import beside a center that is started again) is
-    left to it.
+    Runs at start and now and then: what a process that still lives is writing is left to it.
     """
     found = 0
     finished = []
@@ -91,6 +92,8 @@ def recover(begin: Begin, indexer: Indexer, blobs: Blobs, marks: Path, actor_of:
                     log.info("a segment is still being written by another process", object=key)
                     continue
                 found += _recover_one(begin, indexer, blobs, key, Reader(actor_of(_code_of(key)), "recovery"))
+            elif time.time() - mark.stat().st_mtime < _BEING_MADE_S:
+                continue  # the mark comes before its segment
             finished.append((mark, key))
         if finished:
             with begin(SYSTEM) as tx:
