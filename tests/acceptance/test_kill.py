@@ -10,7 +10,9 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from .dicomweb import retrieve, search, stored, stow, value
@@ -128,8 +130,9 @@ def test_what_a_receiving_process_acknowledged_is_found_soon_after_it_alone_died
     while len(acknowledged) < 50:
         time.sleep(0.001)
     for process in family(center.pid, center.home):
-        if "dimse" in process.cmdline():
-            process.kill()
+        with suppress(psutil.NoSuchProcess):
+            if "dimse" in process.cmdline():
+                process.kill()
     for sender in senders:
         sender.join(60)
     promised, end = set(acknowledged), time.monotonic() + 60
