@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from panorad.kit import db
 from panorad.kit.db import Database
 from panorad.kit.errors import DatabaseDown, Kind, PanoradError
-from panorad.model.actor import SYSTEM
+from panorad.model.actor import SYSTEM, Actor
 from panorad.testing import Databases, Site
 
 anything = st.text(st.characters(exclude_categories=()))
@@ -126,3 +127,30 @@ def test_errors_say_what_their_class_says() -> None:
 
     assert DiskGone().message == "The disk is gone."
     assert str(DiskGone("sda")) == "The disk is gone: sda"
+
+
+def test_whoever_comes_after_whom_each_transaction_sees_for_its_own_actor(center: Site) -> None:
+    """One connection serves actors in any order, with failures in between; the database is told right each time."""
+    database = Database(center.center.dsn, lambda tx, events: None, size=1)
+    database.open()
+    actors = [SYSTEM, Actor("person", "a", 1, (1,)), Actor("person", "b", 2, (2, 3)), Actor("person", "nobody", None, ())]
+    chance = random.Random(7)
+    asked = (
+        "select current_setting('panorad.everything'), current_setting('panorad.institutions'), current_setting('synchronous_commit'),"
+        " current_user::text"
+    )
+    try:
+        for _ in range(300):
+            actor, durable, fails = chance.choice(actors), chance.random() < 0.7, chance.random() < 0.2
+            try:
+                with database.begin(actor, durable=durable) as tx:
+                    everything, institutions, commit, user = db.rows(tx, asked)[0]
+                    assert everything == ("on" if actor.sees is None else "off")
+                    assert institutions == ",".join(map(str, actor.sees or ()))
+                    assert (commit, user) == ("on" if durable else "off", "panorad_app")
+                    if fails:
+                        db.one(tx, "select 1 / 0")
+            except psycopg.errors.DivisionByZero:
+                assert fails
+    finally:
+        database.close()

@@ -11,7 +11,8 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar
 
 import psycopg
 from psycopg.types.string import StrDumperUnknown
@@ -30,31 +31,74 @@ class _Text(StrDumperUnknown):
     """Text as PostgreSQL can hold it: without NUL and lone surrogates."""
 
     def dump(self, obj: str) -> Any:
-        return super().dump(_clean(obj))
+        return _clean(obj).encode()
 
 
 def _clean(text: str) -> str:
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def as_json(value: Any) -> str:
     """JSON as PostgreSQL's jsonb can hold it: without NUL and lone surrogates."""
-    return _clean(_NUL.sub(r"\1", json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return _clean(_NUL.sub(r"\1", text) if "\\u0000" in text else text)
 
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     connection.adapters.register_dumper(str, _Text)
 
 
-def _opening(actor: Party, durable: bool) -> str:
-    """The statement that opens a transaction and tells the database who it is for, in one round trip."""
-    everything = "on" if actor.sees is None else "off"
-    institutions = "" if actor.sees is None else ",".join(str(int(i)) for i in actor.sees)
-    commit = "on" if durable else "off"
-    return (
-        f"BEGIN; SET LOCAL panorad.everything = '{everything}'; SET LOCAL panorad.institutions = '{institutions}';"
-        f" SET LOCAL synchronous_commit = '{commit}'"
-    )
+class _Connection(psycopg.Connection[tuple[Any, ...]]):
+    """Remembers whom its session was last set up for, and whom its last transaction was for."""
+
+    session: _Scope | None = None
+    last: _Scope | None = None
+
+    @cached_property
+    def statement(self) -> psycopg.Cursor[tuple[Any, ...]]:
+        """The one cursor for statements whose rows are taken at once."""
+        return self.cursor()
+
+
+class _Scope(NamedTuple):
+    """What a transaction tells the database of its actor, and whether its commit waits for the disk."""
+
+    everything: bool
+    institutions: tuple[int, ...]
+    durable: bool
+
+    def settings(self, local: str) -> str:
+        """The statements that set it, for the session or (`LOCAL`) for the transaction."""
+        everything, durable = ("on" if flag else "off" for flag in (self.everything, self.durable))
+        return (
+            f"SET {local} panorad.everything = '{everything}';"
+            f" SET {local} panorad.institutions = '{','.join(str(int(number)) for number in self.institutions)}';"
+            f" SET {local} synchronous_commit = '{durable}'"
+        )
+
+
+def _command(connection: _Connection, statements: str) -> None:
+    """Run statements that return nothing, by libpq's own call: BEGIN and COMMIT are half of all that is said to the database."""
+    result = connection.pgconn.exec_(statements.encode())
+    if connection.pgconn.status != psycopg.pq.ConnStatus.OK:
+        raise psycopg.OperationalError(connection.pgconn.error_message.decode("utf-8", "replace").strip())
+    if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+        raise psycopg.errors.error_from_result(result)
+
+
+def _open(connection: _Connection, scope: _Scope) -> None:
+    """Begin a transaction for a scope, in one round trip.
+
+    A session that serves the same scope again is set up for it once; a transaction for another scope than its session's says so itself.
+    """
+    if connection.session != scope and connection.last == scope:
+        connection.session = None
+        _command(connection, scope.settings("SESSION"))
+        connection.session = scope
+    connection.last = scope
+    _command(connection, "BEGIN" if connection.session == scope else f"BEGIN; {scope.settings('LOCAL')}")
 
 
 class Database:
@@ -64,7 +108,7 @@ class Database:
         self._sink = sink
         switch = f"-c role={role} " if role else ""
         options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
-        self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] = ConnectionPool(
+        self._pool: ConnectionPool[_Connection] = ConnectionPool(
             dsn,
             min_size=1,
             max_size=size,
@@ -74,6 +118,7 @@ class Database:
             num_workers=1,
             reconnect_timeout=3,
             configure=_configure,
+            connection_class=_Connection,
             kwargs={"autocommit": True, "options": options, "application_name": "panorad"},
         )
 
@@ -92,7 +137,7 @@ class Database:
         `durable=False` lets the commit reach the disk a moment later: for changes that can be rebuilt (the index from the objects).
         Raises DatabaseDown when PostgreSQL cannot be reached.
         """
-        connection = self._opened(_opening(actor, durable))
+        connection = self._opened(_Scope(actor.sees is None, actor.sees or (), durable))
         try:
             tx = Transaction(actor, connection)
             try:
@@ -116,7 +161,7 @@ class Database:
         finally:
             self._pool.putconn(connection)
 
-    def _opened(self, opening: str) -> psycopg.Connection[tuple[Any, ...]]:
+    def _opened(self, scope: _Scope) -> _Connection:
         """A connection with its transaction begun; connections that an ended server has left in the pool are thrown away."""
         for n in range(self._pool.max_size + 1):
             try:
@@ -124,7 +169,7 @@ class Database:
             except (PoolTimeout, PoolClosed, psycopg.OperationalError) as error:
                 raise DatabaseDown from error
             try:
-                connection.execute(opening)
+                _open(connection, scope)
                 return connection
             except psycopg.OperationalError as error:
                 self._pool.putconn(connection)
@@ -135,10 +180,10 @@ class Database:
                 raise
         raise AssertionError("unreachable")
 
-    def _commit(self, tx: Transaction, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def _commit(self, tx: Transaction, connection: _Connection) -> None:
         if tx.events:
             self._sink(tx, tx.events)
-        connection.execute("COMMIT")
+        _command(connection, "COMMIT")
 
     def begin_relaxed(self, actor: Party) -> Any:
         """Like `begin`, with a commit that may reach the disk a moment later."""
@@ -159,17 +204,17 @@ def retry(attempt: Callable[[], T], times: int = 5) -> T:
 
 def rows(tx: Transaction, statement: str, parameters: Any = None) -> list[tuple[Any, ...]]:
     """All rows of a statement."""
-    return tx.connection.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
+    return tx.connection.statement.execute(statement, parameters).fetchall()  # type: ignore[no-any-return]
 
 
 def one(tx: Transaction, statement: str, parameters: Any = None) -> tuple[Any, ...] | None:
     """The first row of a statement, or None."""
-    return tx.connection.execute(statement, parameters).fetchone()  # type: ignore[no-any-return]
+    return tx.connection.statement.execute(statement, parameters).fetchone()  # type: ignore[no-any-return]
 
 
 def run(tx: Transaction, statement: str, parameters: Any = None) -> int:
     """Run a statement and return the number of rows it touched."""
-    return int(tx.connection.execute(statement, parameters).rowcount)
+    return int(tx.connection.statement.execute(statement, parameters).rowcount)
 
 
 def run_many(tx: Transaction, statement: str, parameters: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,8 @@ from panorad.model.actor import Actor
 from panorad.model.instance import Stored
 
 ROOT = "/dicom-web"
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?P<port>:[0-9]{1,5})?")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +60,16 @@ def base_url(request: Request) -> str:
     Some clients (dicomweb-client is one) leave the port out of the Host header; where they name the address we listen on, it
     is put back. A name without a port is left alone: that is a reverse proxy.
     """
-    url = request.base_url
-    server = request.scope.get("server")
-    if server and server[1] and url.port is None and (url.hostname == server[0] or url.hostname == "localhost"):
-        url = url.replace(port=None if server[1] == {"http": 80, "https": 443}.get(url.scheme) else server[1])
-    return str(url).rstrip("/") + ROOT
+    scope = request.scope
+    server = scope.get("server") or ("localhost", None)
+    named = _HOST.fullmatch(request.headers.get("host", ""))
+    if named is None:  # no host that could stand in an address
+        host = server[0] if server[1] is None else f"{server[0]}:{server[1]}"
+    elif named["port"] or server[1] in (None, _DEFAULT_PORTS.get(scope["scheme"])) or named["name"] not in (server[0], "localhost"):
+        host = named[0]
+    else:
+        host = f"{named[0]}:{server[1]}"
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}{ROOT}"
 
 
 def url_of(base: str, study: str, series: str = "", instance: str = "") -> str:

@@ -6,8 +6,10 @@ The same endpoints stand in the framework's router too, which takes whatever doe
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import queue
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,6 +17,42 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _THREADS = 32
+_Job = tuple["asyncio.Future[Response]", Callable[[Request], Response], Request]
+
+
+class Threads:
+    """Worker threads that endpoints run in: a queue, and a future for each call; every frame pays for them."""
+
+    def __init__(self, count: int = _THREADS) -> None:
+        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        for n in range(count):
+            threading.Thread(target=self._work, name=f"direct-{n}", daemon=True).start()
+
+    def run(self, endpoint: Callable[[Request], Response], request: Request) -> asyncio.Future[Response]:
+        """Have a thread call the endpoint; to be awaited on the loop that calls this."""
+        answer: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._jobs.put((answer, endpoint, request))
+        return answer
+
+    def _work(self) -> None:
+        while True:
+            answer, endpoint, request = self._jobs.get()
+            try:
+                response, error = endpoint(request), None
+            except Exception as raised:
+                response, error = None, raised
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever asked
+                answer.get_loop().call_soon_threadsafe(_settle, answer, response, error)
+            del answer, request, response, error
+
+
+def _settle(answer: asyncio.Future[Response], response: Response | None, error: Exception | None) -> None:
+    if answer.cancelled():
+        return
+    if response is not None:
+        answer.set_result(response)
+    else:
+        answer.set_exception(error or RuntimeError("no answer"))
 
 
 class Direct:
@@ -34,7 +72,7 @@ class Direct:
         self._otherwise = otherwise
         self._application = application
         self._inner = around(self._answer)
-        self._pool = ThreadPoolExecutor(_THREADS, "direct")
+        self._threads = Threads()
         self._places = [(compile_path(path), endpoint) for path, endpoint in places]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,6 +87,5 @@ class Direct:
         await self._otherwise(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive, send)
-        response = await asyncio.get_running_loop().run_in_executor(self._pool, scope["endpoint"], request)
+        response = await self._threads.run(scope["endpoint"], Request(scope, receive, send))
         await response(scope, receive, send)

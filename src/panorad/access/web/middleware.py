@@ -124,8 +124,8 @@ class LoopbackHosts:
 class SecurityHeaders:
     """Adds the security headers that an answer does not bring itself, and the cookie behind the tokens of forms."""
 
-    def __init__(self, app: ASGIApp, origins: tuple[str, ...] = ()) -> None:
-        self.app, self.origins = app, origins
+    def __init__(self, app: ASGIApp, origins: tuple[str, ...] = (), with_forms: bool = True) -> None:
+        self.app, self.origins, self.with_forms = app, origins, with_forms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
@@ -133,9 +133,11 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        known = _cookie(headers, forms.COOKIE)
-        secret = known or forms.new_secret()
-        scope["state"]["form_secret"] = secret
+        known = secret = ""
+        if self.with_forms:
+            known = _cookie(headers, forms.COOKIE)
+            secret = known or forms.new_secret()
+            scope["state"]["form_secret"] = secret
         https = scope["scheme"] == "https" or f"https://{headers.get('host', '')}" in self.origins
         if https:
             scope["scheme"] = "https"  # what a proxy took off, so that the addresses we write are those the client sees

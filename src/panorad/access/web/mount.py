@@ -27,7 +27,7 @@ def mount(app: FastAPI, deps: WebDeps, shell: Shell) -> None:
 
 def around(inner: ASGIApp, deps: WebDeps) -> ASGIApp:
     """The shell's middleware for reads that are answered beside the framework."""
-    return Journal(SecurityHeaders(inner, origins=deps.settings.public_origins), refuse=answer)
+    return Journal(SecurityHeaders(inner, origins=deps.settings.public_origins, with_forms=False), refuse=answer)
 
 
 def routes(deps: WebDeps, shell: Shell) -> APIRouter:

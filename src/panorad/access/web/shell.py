@@ -125,7 +125,7 @@ class Shell:
             administrator=bool(known and known.administrator),
             open=bool(known and known.account is None),
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
-            form_token=forms.token_of(request.state.form_secret),
+            form_token=forms.token_of(getattr(request.state, "form_secret", "")),
         )
         env = self.environments[chosen.language]
         body = env.get_template(template).render(
