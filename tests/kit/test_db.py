@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from pathlib import Path
 
 import psycopg
@@ -59,7 +60,7 @@ def test_a_block_that_raises_leaves_nothing(center: Site) -> None:
 
 
 def test_an_error_in_the_database_leaves_the_connection_usable(center: Site) -> None:
-    database = Database(center.center.dsn, lambda tx, events: None, size=1)
+    database = Database(center.center.dsn, lambda tx, events: [], size=1)
     database.open()
     try:
         for _ in range(3):
@@ -97,7 +98,7 @@ def test_conflicts_are_tried_again_and_then_told() -> None:
 
 
 def test_no_database_is_one_sentence(tmp_path: Path) -> None:
-    database = Database(f"host={tmp_path} dbname=none", lambda tx, events: None, timeout_s=0.3)
+    database = Database(f"host={tmp_path} dbname=none", lambda tx, events: [], timeout_s=0.3)
     database.open()
     try:
         with pytest.raises(DatabaseDown) as told, database.begin(SYSTEM):
@@ -111,9 +112,10 @@ def test_connections_cut_by_the_server_are_replaced_without_an_error(center: Sit
     with center.center.begin(SYSTEM) as tx:
         mine = db.one(tx, "select pg_backend_pid()")
     with psycopg.connect(center.center.dsn, autocommit=True) as other:
-        other.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        )
+        others = "from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        other.execute(f"select pg_terminate_backend(pid) {others}")
+        while other.execute(f"select count(*) {others}").fetchone() != (0,):
+            time.sleep(0.01)
     with center.center.begin(SYSTEM) as tx:
         assert db.one(tx, "select pg_backend_pid()") != mine
 
@@ -131,7 +133,7 @@ def test_errors_say_what_their_class_says() -> None:
 
 def test_whoever_comes_after_whom_each_transaction_sees_for_its_own_actor(center: Site) -> None:
     """One connection serves actors in any order, with failures in between; the database is told right each time."""
-    database = Database(center.center.dsn, lambda tx, events: None, size=1)
+    database = Database(center.center.dsn, lambda tx, events: [], size=1)
     database.open()
     actors = [SYSTEM, Actor("person", "a", 1, (1,)), Actor("person", "b", 2, (2, 3)), Actor("person", "nobody", None, ())]
     chance = random.Random(7)
@@ -154,3 +156,46 @@ def test_whoever_comes_after_whom_each_transaction_sees_for_its_own_actor(center
                 assert fails
     finally:
         database.close()
+
+
+def test_statements_are_prepared_once_and_never_too_many(center: Site) -> None:
+    """Named and positional parameters, statements of which some fail, many more than are kept prepared."""
+    database = Database(center.center.dsn, lambda tx, events: [], size=1)
+    database.open()
+    try:
+        for n in range(300):
+            with database.begin(SYSTEM) as tx:
+                assert db.rows(tx, f"select %(a)s::int + %(b)s::int, %(a)s::int, '%%', {n} -- a comment", {"a": n, "b": 2}) == [
+                    (n + 2, n, "%", n)
+                ]
+                assert db.one(tx, "select %s::int - %s::int", (n, -3)) == (n + 3,)
+            if n % 7 == 0:
+                with pytest.raises(psycopg.errors.DivisionByZero), database.begin(SYSTEM) as tx:
+                    db.one(tx, f"select {n} / %s::int", (0,))
+                with pytest.raises(psycopg.errors.UndefinedColumn), database.begin(SYSTEM) as tx:
+                    db.one(tx, f"select nothing{n}, %s::int", (0,))
+        with database.begin(SYSTEM) as tx:
+            again = "count(*) filter (where statement like '%AS select $1::int - $2::int%')"
+            [prepared] = db.rows(tx, f"select count(*), {again} from pg_prepared_statements")
+            assert prepared[0] <= 200
+            assert prepared[1] == 1
+    finally:
+        database.close()
+
+
+def test_what_was_sent_before_a_failing_statement_is_taken_back_with_it(center: Site) -> None:
+    with pytest.raises(psycopg.errors.UniqueViolation), center.center.begin(SYSTEM) as tx:
+        twice = ("insert into sop_class (uid) values (%s)", ("1.2",))
+        tx.connection.perform([twice, twice])
+    with center.center.begin(SYSTEM) as tx:
+        assert db.rows(tx, "select * from sop_class") == []
+        assert db.run(tx, "insert into sop_class (uid) values (%s), (%s)", ("1.2", "1.3")) == 2
+
+
+def test_a_transaction_without_a_statement_says_nothing(center: Site) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        session = tx.connection
+    assert session.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+    with center.center.begin(SYSTEM) as tx:
+        begun = tx.connection.execute("select now() < statement_timestamp()").fetchone()
+        assert begun == (True,), "a cursor of psycopg is inside the transaction too"

@@ -34,7 +34,7 @@ class Center:
     def __init__(self, settings: Settings, dsn: str, *, blank_segments: bool = False) -> None:
         self.settings = settings
         self.dsn = dsn
-        self.database = Database(dsn, process.append, size=settings.database_connections)
+        self.database = Database(dsn, process.appending, process.telling, size=settings.database_connections)
         self.begin = self.database.begin
         self.blobs = Blobs(settings.objects)
         self.archive = Archive(self.blobs)
@@ -79,7 +79,7 @@ class Center:
     @contextmanager
     def owner(self) -> Iterator[Begin]:
         """Transactions of the schema's owner, for rebuilding the index; row-level security does not bind them."""
-        database = Database(self.dsn, process.append, role=None, size=1)
+        database = Database(self.dsn, process.appending, process.telling, role=None, size=1)
         database.open()
         try:
             yield database.begin

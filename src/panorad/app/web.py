@@ -32,6 +32,7 @@ from panorad.app.home import configure_log
 from panorad.app.roles import end_with_parent
 from panorad.app.supervisor import ENVIRONMENT
 from panorad.data import process
+from panorad.kit import db
 from panorad.model.actor import SYSTEM, Actor
 from panorad.model.event import KINDS
 from panorad.settings import Settings, from_json
@@ -99,8 +100,8 @@ def build(center: Center) -> FastAPI:
         return figures["values"]  # type: ignore[no-any-return]
 
     def check_database() -> None:
-        with center.begin(SYSTEM):
-            pass
+        with center.begin(SYSTEM) as tx:
+            db.check(tx)
 
     deps = WebDeps(
         begin=center.begin,

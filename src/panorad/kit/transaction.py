@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -28,14 +28,23 @@ class Party(Protocol):
     def source(self) -> str: ...  # noqa: D102
 
 
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+Statement = tuple[str, Parameters]
+"""A statement with `%s` or `%(name)s` where its parameters go, and those."""
+
+Telling = Callable[["Transaction", Any, str, Mapping[str, Any]], Statement]
+"""Gives the statement that is a search and writes the event which tells of it: transaction, event, statement, parameters."""
+
+
 class Transaction:
     """An open database transaction under one actor. Events emitted on it are written by it, or not at all."""
 
-    __slots__ = ("actor", "connection", "events", "written")
+    __slots__ = ("actor", "connection", "events", "telling", "written")
 
-    def __init__(self, actor: Party, connection: Any) -> None:
+    def __init__(self, actor: Party, connection: Any, telling: Telling | None = None) -> None:
         self.actor = actor
         self.connection = connection
+        self.telling = telling
         self.events: list[Any] = []
         self.written = 0
 

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
@@ -107,7 +107,7 @@ class Center:
             groups.setdefault(one.header.series_uid, []).append(one)
         return [SeriesRow(min(o.id for o in g), uid, len(g), True, len(g)) for uid, g in groups.items()]
 
-    def find(self, tx: Transaction, query: Query) -> Page:
+    def find(self, tx: Transaction, query: Query, told: Event | None = None) -> Page:
         """Exact matching on single values and lists, `*` wildcards, by the attributes of the first instance of each entity."""
         self.queries.append(query)
         level = {Level.STUDY: "study_uid", Level.SERIES: "series_uid", Level.INSTANCE: "sop_uid"}[query.level]
@@ -120,7 +120,10 @@ class Center:
         found = [row for _, row in sorted(rows.items()) if all(_matches(row, m.path, m.values) for m in query.matches)]
         keep = {"00100010", "00100020", "0020000D", "0020000E", "00080018", "00080060", "00080005"} | set(query.include or ())
         page = [row if query.include is None else {t: e for t, e in row.items() if t in keep} for row in found]
-        return Page(tuple(page[query.offset : query.offset + query.limit]), len(found))
+        answer = Page(tuple(page[query.offset : query.offset + query.limit]), len(found))
+        if told is not None:
+            tx.emit(replace(told, detail={**told.detail, "matches": len(answer.rows)}))
+        return answer
 
     # -- intake
     def open(self, actor: Actor, source: str) -> Intake:

@@ -14,6 +14,7 @@ from panorad.data import process
 from panorad.data.process.recorder import Recorder
 from panorad.data.process.service import CursorInvalid
 from panorad.kit.errors import DatabaseDown, PanoradError
+from panorad.kit.transaction import Transaction
 from panorad.model.actor import SYSTEM
 from panorad.model.event import KINDS, Event
 from panorad.testing import Site
@@ -21,9 +22,14 @@ from panorad.testing import center as whole_center
 from panorad.testing.center import Databases as OwnDatabases
 
 
+def append(tx: Transaction, *events: Event) -> None:
+    """Write events now, not at the end of the transaction."""
+    tx.connection.perform(process.appending(tx, events))
+
+
 def emit(site: Site, *details: dict[str, object], hold_s: float = 0) -> None:
     with site.center.begin(SYSTEM) as tx:
-        process.append(tx, [Event("query", {"study": "1.2"}, detail) for detail in details])
+        append(tx, *(Event("query", {"study": "1.2"}, detail) for detail in details))
         time.sleep(hold_s)
 
 
@@ -66,7 +72,7 @@ def test_followers_miss_nothing_while_writers_commit_in_any_order(center: Site) 
 
 def test_an_open_transaction_holds_later_events_back_instead_of_being_skipped(center: Site) -> None:
     with center.center.begin(SYSTEM) as early:
-        process.append(early, [Event("query", {}, {"n": 1})])
+        append(early, Event("query", {}, {"n": 1}))
         emit(center, {"n": 2})
         assert center.events(kind="query") == []
     assert [event.detail["n"] for event in center.events(kind="query")] == [1, 2]
@@ -78,7 +84,7 @@ def test_what_is_rolled_back_leaves_no_event(center: Site) -> None:
 
     with pytest.raises(Broken), center.center.begin(SYSTEM) as tx:
         tx.emit(Event("query", {}, {"n": 1}))
-        process.append(tx, [Event("query", {}, {"n": 2})])
+        append(tx, Event("query", {}, {"n": 2}))
         raise Broken
     assert center.events(kind="query") == []
 

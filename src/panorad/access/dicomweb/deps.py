@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
+from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Receipt, Stored
 from panorad.model.query import Page, Query
 
@@ -55,8 +56,8 @@ class SeriesVersion(Protocol):
 class Imaging(Protocol):
     """The image archive as a reader sees it; every answer holds only what the transaction's actor may see."""
 
-    def find(self, tx: Transaction, query: Query) -> Page:
-        """Search the index."""
+    def find(self, tx: Transaction, query: Query, told: Event | None = None) -> Page:
+        """Search the index; `told` is the event that tells of it, to be written with the number of `matches`."""
 
     def stored(self, tx: Transaction, study_uid: str, series_uid: str | None = None, sop_uid: str | None = None) -> list[Stored]:
         """The instances of a study, series or SOP Instance UID in order; empty when there are none."""

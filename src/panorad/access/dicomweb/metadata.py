@@ -21,6 +21,7 @@ from panorad.access.dicomweb.multipart import closing, part_head, write_boundary
 from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.target import Target, base_url, record, stored, target_of
 from panorad.access.dicomweb.visible import version_of
+from panorad.kit.jsontext import dumps
 from panorad.model.actor import Actor
 from panorad.model.instance import Stored
 
@@ -103,7 +104,7 @@ def xml_response(datasets: Sequence[Mapping[str, Any]], headers: Mapping[str, st
 
 def json_response(request: Request, value: Any, headers: Mapping[str, str], status: int = 200) -> Response:
     """A value in the DICOM JSON Model, compressed when that is worth it."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    body = dumps(value)
     told = {**headers, "Content-Type": DICOM_JSON}
     if len(body) > SMALL and isinstance(value, list) and takes_gzip(request):
         body, told["Content-Encoding"] = join((Piece.of(body[1:-1], 1),)), "gzip"

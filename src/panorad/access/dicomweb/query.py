@@ -52,8 +52,7 @@ class Find:
         within = {WITHIN[name]: value for name, value in request.path_params.items()}
         asked = parse(request.query_params.multi_items(), level, within, self.deps.limits)
         with self.deps.begin(actor) as tx:
-            page = self.deps.imaging.find(tx, asked.query)
-            tx.emit(Event("query", detail=_told(asked.query, len(page.rows))))
+            page = self.deps.imaging.find(tx, asked.query, Event("query", detail=_told(asked.query)))
         base = base_url(request)
         rows = [retrievable(row, level, base) for row in page.rows]
         warnings = [*asked.warnings, *page.warnings]
@@ -69,10 +68,10 @@ class Find:
         return xml_response(rows, headers) if xml else json_response(request, rows, headers)
 
 
-def _told(query: Query, matches: int) -> dict[str, Any]:
-    """What the event of a search keeps of it: its keys and how much was found, no values."""
+def _told(query: Query) -> dict[str, Any]:
+    """What the event of a search keeps of it: its keys, no values."""
     keys = [".".join(match.path) for match in query.matches]
-    return {"protocol": "QIDO-RS", "level": query.level.name, "keys": keys, "matches": matches, "status": "200"}
+    return {"protocol": "QIDO-RS", "level": query.level.name, "keys": keys, "status": "200"}
 
 
 def retrievable(row: Mapping[str, Any], level: Level, base: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from panorad.data.imaging.attributes import level_of
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.metadata import instance_metadata
 from panorad.kit.transaction import Transaction
+from panorad.model.event import Event
 from panorad.model.instance import Place, Stored
 from panorad.model.query import Level, Page, Query
 
@@ -133,12 +134,15 @@ class Archive:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    def find(self, tx: Transaction, query: Query) -> Page:
-        """One page of what matches, in the DICOM JSON model. Raises QueryInvalid. Never more than `query.limit` rows."""
+    def find(self, tx: Transaction, query: Query, told: Event | None = None) -> Page:
+        """One page of what matches, in the DICOM JSON model. Raises QueryInvalid. Never more than `query.limit` rows.
+
+        `told` is the event that tells of the search; it is written with the number of `matches` on the page.
+        """
         found = matching.conditions(query)
         name = _NAMES[query.level]
         statement = store.Q[f"find_{name}"].replace("/*where*/", found.where)
-        rows = store.page(tx, statement, {**found.parameters, "limit": query.limit, "offset": query.offset})
+        rows = store.page(tx, statement, {**found.parameters, "limit": query.limit, "offset": query.offset}, told)
         total, exact = query.offset + len(rows), True
         if len(rows) == query.limit or (query.offset and not rows):
             statement = store.Q[f"count_{name}"].replace("/*where*/", found.where)

@@ -14,6 +14,7 @@ from panorad.kit import db
 from panorad.kit.sql import Queries
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
+from panorad.model.event import Event
 from panorad.model.instance import Description, Fate, Header, Place, Stored
 
 Q = Queries(__file__)
@@ -239,9 +240,9 @@ def clear_index(tx: Transaction) -> None:
     db.run(tx, Q["clear_index"])
 
 
-def page(tx: Transaction, statement: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Rows of a statement that `matching` composed from fragments of `queries.sql`."""
-    return db.rows(tx, statement, parameters)
+def page(tx: Transaction, statement: str, parameters: Mapping[str, Any], told: Event | None = None) -> list[tuple[Any, ...]]:
+    """Rows of a statement that `matching` composed from fragments of `queries.sql`; `told` is the event that tells of it."""
+    return db.rows(tx, statement, parameters) if told is None else db.rows_told(tx, statement, parameters, told)
 
 
 def _searched(tx: Transaction, what: str, text: str, limit: int, offset: int) -> tuple[list[tuple[Any, ...]], int]:

@@ -2,7 +2,19 @@
 
 -- name: append
 insert into event (id, kind, outcome, actor_kind, actor, account_id, institution_id, purpose, source, objects, detail)
-values (event_number(%s), %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb);
+values (event_number(%(event)s), %(event_kind)s, %(event_outcome)s, %(actor_kind)s, %(actor)s, %(actor_account)s, %(event_institution)s,
+        %(actor_purpose)s, %(actor_source)s, %(event_objects)s::jsonb, %(event_detail)s::jsonb);
+
+-- name: tell
+-- A search and the event that tells of it, with the number of `matches`, in one statement.
+with found as materialized (/*found*/),
+told as (
+    insert into event (id, kind, outcome, actor_kind, actor, account_id, institution_id, purpose, source, objects, detail)
+    values (event_number(%(event)s), %(event_kind)s, %(event_outcome)s, %(actor_kind)s, %(actor)s, %(actor_account)s, %(event_institution)s,
+            %(actor_purpose)s, %(actor_source)s, %(event_objects)s::jsonb,
+            %(event_detail)s::jsonb || jsonb_build_object('matches', (select count(*) from found)))
+)
+select * from found;
 
 -- name: feed
 -- Only final events: those of transactions that can no longer be overtaken, so that a follower never misses one.

@@ -9,7 +9,7 @@ from typing import Any
 
 from panorad.data.process import store
 from panorad.kit.errors import Kind, PanoradError
-from panorad.kit.transaction import Transaction
+from panorad.kit.transaction import Statement, Transaction
 from panorad.model.event import Event
 from panorad.model.study_list import EventRow
 
@@ -45,29 +45,32 @@ class Feed:
     after: int
 
 
-def append(tx: Transaction, events: Sequence[Event]) -> None:
-    """Write events under the transaction's actor; they stand or fall with the transaction."""
+def appending(tx: Transaction, events: Sequence[Event]) -> list[Statement]:
+    """The statements that write events under the transaction's actor, so that they stand or fall with the transaction."""
+    return [store.appending(_row(tx, event)) for event in events]
+
+
+def telling(tx: Transaction, event: Event, statement: str, parameters: Mapping[str, Any]) -> Statement:
+    """The statement of a search that also writes the event which tells of it, with how many `matches` there were."""
+    return store.telling(_row(tx, event), statement, parameters)
+
+
+def _row(tx: Transaction, event: Event) -> dict[str, Any]:
     actor = tx.actor
-    store.append(
-        tx,
-        [
-            (
-                n,
-                e.kind,
-                e.outcome,
-                actor.kind,
-                actor.name,
-                actor.account,
-                actor.institution if e.institution is None else e.institution,
-                actor.purpose,
-                actor.source,
-                e.objects,
-                e.detail,
-            )
-            for n, e in enumerate(events, tx.written)
-        ],
-    )
-    tx.written += len(events)
+    tx.written += 1
+    return {
+        "event": tx.written - 1,
+        "event_kind": event.kind,
+        "event_outcome": event.outcome,
+        "event_institution": actor.institution if event.institution is None else event.institution,
+        "event_objects": event.objects,
+        "event_detail": event.detail,
+        "actor_kind": actor.kind,
+        "actor": actor.name,
+        "actor_account": actor.account,
+        "actor_purpose": actor.purpose,
+        "actor_source": actor.source,
+    }
 
 
 def feed(tx: Transaction, after: int = 0, kind: str | None = None, limit: int = 500) -> Feed:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from panorad.kit import db
 from panorad.kit.sql import Queries
-from panorad.kit.transaction import Transaction
+from panorad.kit.transaction import Statement, Transaction
 
 Q = Queries(__file__)
 
 
-def append(tx: Transaction, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write event rows; the last two columns are mappings."""
-    written = [(*row[:-2], db.as_json(row[-2]), db.as_json(row[-1])) for row in rows]
-    if len(written) == 1:
-        db.run(tx, Q["append"], written[0])
-    else:
-        db.run_many(tx, Q["append"], written)
+def appending(row: Mapping[str, Any]) -> Statement:
+    """The statement that writes an event row."""
+    return Q["append"], _written(row)
+
+
+def telling(row: Mapping[str, Any], statement: str, parameters: Mapping[str, Any]) -> Statement:
+    """The statement of a search that also writes the event row which tells of it, completed by the number of `matches`."""
+    return Q["tell"].replace("/*found*/", statement), {**parameters, **_written(row)}
+
+
+def _written(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {**row, "event_objects": db.as_json(row["event_objects"]), "event_detail": db.as_json(row["event_detail"])}
 
 
 def feed(tx: Transaction, after: int, kind: str | None, limit: int) -> list[tuple[Any, ...]]:
