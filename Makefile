@@ -12,7 +12,7 @@ MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help setup system demo test lint unit acceptance bench bench-tiny lock clean
+.PHONY: help setup system demo test lint unit acceptance screenshots bench bench-tiny lock clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ acceptance: .venv/ready-test $(VIEWER)  ## Acceptance and browser tests: the who
 ifneq ($(wildcard tests/acceptance/test_*.py tests/browser/test_*.py),)
 	$(BIN)/pytest $(wildcard tests/acceptance tests/browser) $(ARGS)
 endif
+
+screenshots: .venv/ready-test $(VIEWER)  ## Write the pictures of the README anew (fetches a public CT)
+	PANORAD_SCREENSHOTS=docs/images $(BIN)/pytest tests/browser/test_screenshots.py $(ARGS)
 
 bench: .venv/ready-test  ## Measure at full size, with the rivals beside us (ARGS="--help" for choices)
 	$(BIN)/python -m bench $(ARGS)
