@@ -46,7 +46,7 @@ def import_files(
         journal = None if again else Journal(center.settings.home / "imports" / f"{actor.institution_code}-{name}.txt")
         with progress() as bar, center.intakes.open(actor, "import") as intake:
             task = bar.add_task("importing", total=None)
-            found = (source for path in paths for source in sources(path))
+            found = (source for path in paths for source in sources(path, center.settings.largest_instance))
             done = run_import(intake, found, journal, lambda source: bar.update(task, advance=1))
     if report is not None:
         report.write_text(done.to_json(), "utf-8")

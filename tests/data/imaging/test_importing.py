@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
+import struct
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from panorad.data.imaging.importing import ImportReport, Journal, NothingToImport, run_import, sources
+from panorad.data.imaging.importing import ImportReport, Journal, NothingToImport, Source, run_import, sources
 from panorad.kit.errors import StorageLost
 from panorad.testing import Site
 
 from .arrivals import body, instance
 
 
-def take(site: Site, path: Path, journal: Path | None = None) -> ImportReport:
+def take(site: Site, path: Path, journal: Path | None = None, most: int | None = None) -> ImportReport:
     with site.center.intakes.open(site.reader(), "import") as intake:
-        return run_import(intake, sources(path), Journal(journal) if journal else None, lambda source: None)
+        return run_import(intake, sources(path, most), Journal(journal) if journal else None, lambda source: None)
 
 
 def test_a_folder_with_everything_in_it(center: Site, tmp_path: Path) -> None:
@@ -110,3 +112,85 @@ def test_names_that_are_no_text(center: Site, tmp_path: Path) -> None:
     folder.mkdir()
     (Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.dcm"))).write_bytes(instance(1))
     assert take(center, folder, tmp_path / "journal").fates == {"stored": 1}
+
+
+MOST = 100_000
+
+
+def bomb(number: int) -> bytes:
+    """An instance that shrinks to almost nothing in an archive."""
+    pixels = {"Rows": 1024, "Columns": 1024, "BitsAllocated": 8, "SamplesPerPixel": 1, "PixelData": bytes(1 << 20)}
+    return instance(number, **pixels)
+
+
+def test_a_member_that_unpacks_to_more_than_is_allowed_is_refused_and_the_rest_goes_on(center: Site, tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.dcm", bomb(1))
+        archive.writestr("2.dcm", instance(2))
+    assert path.stat().st_size < MOST
+    report = take(center, path, most=MOST)
+    assert report.fates == {"refused": 1, "stored": 1}
+    assert report.refused == [(f"{path}!1.dcm", f"it unpacks to more than {MOST} bytes (setting largest_instance)")]
+    assert center.read("2.25.2") == [body(instance(2))]
+    assert not [file for file in center.settings.quarantine.rglob("*") if file.is_file()]
+
+
+def test_the_bytes_that_come_are_counted_whatever_size_is_declared(center: Site, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    class Endless(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            asked.append(size or 0)
+            return super().read(size) or bytes(1000)
+
+    liar = Source("liar", "liar", 10, lambda: Endless(bomb(1)), MOST)
+    good = Source("good", "good", 10, lambda: io.BytesIO(instance(2)), MOST)
+    with center.center.intakes.open(center.reader(), "import") as intake:
+        report = run_import(intake, iter([liar, good]), None, lambda source: None)
+    assert report.fates == {"refused": 1, "stored": 1}
+    assert [name for name, _ in report.refused] == ["liar"]
+    assert len(asked) < 3
+
+
+def test_an_archive_that_declares_less_than_it_holds(center: Site, tmp_path: Path) -> None:
+    path = tmp_path / "liar.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.dcm", bomb(1))
+    raw = bytearray(path.read_bytes())
+    struct.pack_into("<I", raw, raw.rindex(b"PK\x01\x02") + 24, 5000)
+    path.write_bytes(raw)
+    assert take(center, path, most=MOST).fates == {"refused": 1}
+    assert take(center, path).fates == {"refused": 1}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_method_that_cannot_be_unpacked_piece_by_piece_is_refused(center: Site, tmp_path: Path, method: int) -> None:
+    path = tmp_path / "other.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("1.dcm", instance(1))
+    report = take(center, path)
+    assert report.fates == {"refused": 1}
+    assert "store and deflate" in report.refused[0][1]
+
+
+def test_a_damaged_archive_does_not_stop_the_others(center: Site, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.zip", "b.zip"):
+        with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("1.dcm", instance(1))
+    raw = bytearray((folder / "a.zip").read_bytes())
+    start = 30 + len("1.dcm")
+    raw[start : start + 40] = b"\xff" * 40  # no deflate block
+    (folder / "a.zip").write_bytes(raw)
+    raw = bytearray((folder / "b.zip").read_bytes())
+    raw[raw.rindex(b"PK\x01\x02")] = 0  # no directory
+    (folder / "b.zip").write_bytes(raw)
+    (folder / "c.dcm").write_bytes(instance(2))
+    assert take(center, folder).fates == {"refused": 2, "stored": 1}
+
+
+def test_a_large_file_that_is_no_archive_is_taken(center: Site, tmp_path: Path) -> None:
+    (tmp_path / "large.dcm").write_bytes(bomb(1))
+    assert take(center, tmp_path / "large.dcm", most=MOST).fates == {"stored": 1}

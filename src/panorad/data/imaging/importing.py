@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from panorad.kit.errors import Kind, PanoradError
 _CHUNK = 1 << 20
 _FLUSH_EVERY = 200
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+"""What zipfile unpacks piece by piece. With the other methods a few kilobytes may become gigabytes in memory before we see one byte."""
+_UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
 
 
 class NothingToImport(PanoradError):
@@ -35,12 +39,16 @@ class NothingToImport(PanoradError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One file to import: its name for people, its identity for going on later, its size, and how to open it."""
+    """One file to import: its name for people, its identity for going on later, its size, how to open it.
+
+    And how many bytes it may give, for a member of an archive.
+    """
 
     name: str
     identity: str
     size: int
     open: Callable[[], IO[bytes]]
+    most: int | None = None
 
 
 @dataclass
@@ -57,10 +65,10 @@ class ImportReport:
                           ensure_ascii=False, indent=1)  # fmt: skip
 
 
-def sources(path: Path) -> Iterator[Source]:
+def sources(path: Path, most: int | None = None) -> Iterator[Source]:
     """Every file at a path: of a folder (and the zip archives in it), of a zip archive, of the media that a DICOMDIR lists.
 
-    Raises NothingToImport.
+    `most`: the bytes to which a member of an archive may be unpacked. Raises NothingToImport.
     """
     if not path.exists():
         raise NothingToImport(str(path))
@@ -70,11 +78,11 @@ def sources(path: Path) -> Iterator[Source]:
             for name in sorted(names):
                 file = Path(folder) / name
                 if file.is_file():
-                    yield from _members(file) if _is_archive(file) else (_file(file),)
+                    yield from _members(file, most) if _is_archive(file) else (_file(file),)
     elif path.name.upper() == "DICOMDIR":
         yield from _media(path)
     elif _is_archive(path):
-        yield from _members(path)
+        yield from _members(path, most)
     else:
         yield _file(path)
 
@@ -97,12 +105,23 @@ def _file(path: Path) -> Source:
     return Source(str(path), f"{path.absolute()}|{stat.st_size}|{stat.st_mtime_ns}", stat.st_size, partial(_opened, path))
 
 
-def _members(path: Path) -> Iterator[Source]:
-    with zipfile.ZipFile(path) as archive:
+def _members(path: Path, most: int | None) -> Iterator[Source]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except _UNREADABLE:
+        yield _file(path)  # refused as any other file that is not DICOM
+        return
+    with archive:
         for info in archive.infolist():
             if not info.is_dir():
                 identity = f"{path.absolute()}|{info.filename}|{info.file_size}|{info.CRC}"
-                yield Source(f"{path}!{info.filename}", identity, info.file_size, lambda info=info: archive.open(info))  # type: ignore[misc]
+                yield Source(f"{path}!{info.filename}", identity, info.file_size, partial(_opened_member, archive, info), most)
+
+
+def _opened_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> IO[bytes]:
+    if info.compress_type not in _METHODS:
+        raise NotImplementedError("only the methods store and deflate are taken")
+    return archive.open(info)
 
 
 def _media(path: Path) -> Iterator[Source]:
@@ -146,7 +165,7 @@ class Journal:
     def write(self) -> None:
         """Remember what was added."""
         if self._pending:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._path.open("a", encoding="ascii") as file:
                 file.write("".join(f"{key}\n" for key in self._pending))
             self._known.update(self._pending)
@@ -184,6 +203,9 @@ def run_import(intake: Intake, found: Iterator[Source], journal: Journal | None,
 
 def _take(intake: Intake, source: Source) -> str | None:
     """Take one file; the reason when it is refused."""
+    too_large = f"it unpacks to more than {source.most} bytes (setting largest_instance)"
+    if source.most is not None and source.size > source.most:
+        return too_large
     try:
         with source.open() as file:
             head = file.read(_CHUNK)
@@ -198,18 +220,21 @@ def _take(intake: Intake, source: Source) -> str | None:
                 if parts.meta.get("00020002") == _MEDIA_DIRECTORY:
                     return "a DICOMDIR: the files it lists are imported, it is not an image"
             incoming = intake.begin_part10()
+            taken = 0
             try:
                 while head:
+                    taken += len(head)
+                    if source.most is not None and taken > source.most:  # whatever size the archive declares
+                        incoming.abort()
+                        return too_large
                     incoming.write(head)
                     head = file.read(_CHUNK)
-            except (OSError, zipfile.BadZipFile, struct.error, EOFError):
+            except _UNREADABLE:
                 incoming.abort()
                 raise
             incoming.finish(sync=False)
     except Refused as error:
         return error.detail
-    except PanoradError:
-        raise
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+    except _UNREADABLE as error:
         return f"the file cannot be read: {error}"
     return None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
 from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
 from panorad.data.imaging.part10 import split
+from panorad.data.imaging.quarantine import kept
 from panorad.data.imaging.segment import Segment, abandoned, members, trim
 from panorad.kit.errors import PanoradError
 from panorad.kit.transaction import Begin
@@ -127,7 +127,10 @@ def forget_derived(cache: Path) -> None:
 
 
 def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quarantine: Path, actor_of: ActorOf, progress: Progress) -> int:
-    """Rebuild the index from the objects alone. `owner` opens transactions that may clear tables. Returns how many instances were read."""
+    """Rebuild the index from the objects alone, and the list of quarantined input from its notes.
+
+    `owner` opens transactions that may clear tables. Returns how many instances were read.
+    """
     paths = sorted(blobs.folder.rglob("*.tar"))
     with owner(SYSTEM) as tx:
         store.clear_index(tx)
@@ -154,13 +157,10 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     with begin(SYSTEM) as tx:
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
-    for note in sorted(quarantine.rglob("*.json")) if quarantine.is_dir() else []:
-        with suppress(ValueError, KeyError, OSError):
-            said = json.loads(note.read_text("utf-8"))
-            key = note.with_suffix(".dcm").relative_to(quarantine).as_posix()
-            reader = Reader(actor_of(key.split("/")[0]), said["source"])
-            indexer.submit([Quarantined(reader, key, said["kind"], said["reason"], said["sop_uid"], said["bytes"])])
-            indexer.wait(reader, 60)
+    for key, note in kept(quarantine):
+        reader = Reader(actor_of(key.split("/")[0]), note["source"])
+        indexer.submit([Quarantined(reader, key, note["kind"], note["reason"], note["sop_uid"], note["bytes"])])
+        indexer.wait(reader, 60)
     return count
 
 
