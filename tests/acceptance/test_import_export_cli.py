@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from .dicomweb import Json, search, value
-from .images import bundled, ct_series, read
+from .images import bundled, ct_series, encode, read
 from .part10 import split
 from .processes import Center
 from .scu import SUCCESS, StoreAssociation
@@ -105,6 +105,51 @@ def test_export_gives_the_bytes_back(fresh_center: Fresh, tmp_path: Path, images
         if path.is_file() and (raw := path.read_bytes())[128:132] == b"DICM" and path.name != "DICOMDIR":
             exported[split(raw).sop_instance] = split(raw).dataset
     assert exported == {uid: split(raw).dataset for uid, raw in images.items()}
+
+
+def exported(out: Path) -> dict[str, bytes]:
+    """Return what an export wrote, by place."""
+    if out.suffix == ".zip":
+        with zipfile.ZipFile(out) as archive:
+            names = archive.namelist()
+            assert len(set(names)) == len(names)
+            return {name: archive.read(name) for name in names}
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def test_export_of_every_copy_loses_none(fresh_center: Fresh, tmp_path: Path, images: dict[str, bytes]) -> None:
+    """The same UIDs with other content, of another patient, at another institution: nothing that is kept is out of reach."""
+    center = fresh_center(start=False)
+    center.run("institution", "add", "EAST")
+    first, second, *others = images.values()
+    newer, stranger = read(first), read(first)
+    newer.ImageComments, stranger.PatientID = "sent again", "SOMEBODY-ELSE"
+    files = {"one": [first, second, *others], "two": [encode(newer)], "three": [encode(stranger)], "east": [first, encode(newer)]}
+    for name, contents in files.items():
+        folder = write(tmp_path / name, {str(number): raw for number, raw in enumerate(contents)})
+        center.run("import", str(folder), "--institution", "EAST" if name == "east" else "CENTER")
+    said = center.run("export", str(tmp_path / "given")).replace("\n", " ")
+    given = exported(tmp_path / "given")
+    assert sorted(given.values()) == sorted(images.values()), "of each UID the copy that came first"
+    assert "7 instances of 2 studies exported" in said
+    assert "not exported: 4 further copies" in said
+    assert "--all-copies" in said
+    study = str(newer.StudyInstanceUID)
+    for out in (tmp_path / "all", tmp_path / "all.zip"):
+        said = center.run("export", str(out), "--all-copies").replace("\n", " ")
+        every = exported(out)
+        assert sorted(every.values()) == sorted(raw for contents in files.values() for raw in contents)
+        assert "11 instances of 2 studies exported" in said
+        assert "further" not in said
+        assert {name.split("/")[0] for name in every} == {"CENTER", "EAST"}
+        assert len([name for name in every if f"/{study}/" in name and "-1-" in name]) == 2, "a variant at each institution"
+    center.run("export", str(tmp_path / "study"), "--all-copies", "--study", study)
+    assert exported(tmp_path / "study") == {name: raw for name, raw in every.items() if f"/{study}/" in name}
+    said = center.run("export", str(tmp_path / "other"), "--study", str(read(others[-1]).StudyInstanceUID))
+    assert "further" not in said
+    refused = center.command("export", str(tmp_path / "none"), "--all-copies", "--study", "1.2.3")
+    assert refused.returncode == 1
+    assert "no study 1.2.3" in refused.stderr
 
 
 def stored_file(home: Path, uid: str) -> tuple[Path, int]:

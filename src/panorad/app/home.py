@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 
@@ -19,12 +20,21 @@ def check_mark(settings: Settings) -> None:
 
 
 def prepare_home(settings: Settings) -> None:
-    """Make the folders of a new home. Raises StorageLost when the object folder of a known home is gone."""
+    """Make the folders of a new home; what holds patient data is for our user alone, in a home that was there before as well.
+
+    Raises StorageLost when the object folder of a known home is gone.
+    """
     known = settings.home / "home-made"
     if known.is_file():
         check_mark(settings)
-    for folder in (settings.home, settings.objects, settings.cache, settings.quarantine, settings.open_marks):
-        folder.mkdir(parents=True, exist_ok=True)
+    # Under root the database runs as another user, who has to pass through.
+    settings.home.mkdir(mode=0o700 if os.geteuid() else 0o711, parents=True, exist_ok=True)
+    inside = (settings.home / name for name in ("imports", "blank"))
+    for folder in (settings.objects, settings.cache, settings.quarantine, settings.open_marks, *inside):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.stat()
+        if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            folder.chmod(found.st_mode & 0o7700)
     if not known.is_file():
         (settings.objects / MARK).write_text("This folder holds the objects of a Panorad center.\n", "utf-8")
         known.touch()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from panorad.access import gate
 from panorad.app.center import Center
+from panorad.app.embedded import turn
 from panorad.app.home import own_cache
 from panorad.data import process
 from panorad.data.imaging.recovery import recover
@@ -29,7 +30,7 @@ class Prepared:
 
 def fill(center: Center) -> None:
     """The first institution and the event partitions; a cache that was made for another database is emptied."""
-    with center.begin(SYSTEM) as tx:
+    with turn(center.settings.home), center.begin(SYSTEM) as tx:
         gate.ensure_institution(tx, center.settings.institution, center.settings.institution_name)
         process.ensure_partitions(tx)
         process.wind_clock(tx)

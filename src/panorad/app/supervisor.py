@@ -29,6 +29,7 @@ log = structlog.get_logger()
 ENVIRONMENT = "PANORAD_CHILD_SETTINGS"
 DIMSE_SOCKET = "PANORAD_DIMSE_SOCKET"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+_EVERY_INTERFACE = {"0.0.0.0", "::"}
 _PATIENCE_S = 20.0
 
 
@@ -58,6 +59,20 @@ def listen(where: str) -> socket.socket:
     listener.listen(512)
     listener.set_inheritable(True)
     return listener
+
+
+def reached_at(where: str, everywhere: str = "localhost") -> str:
+    """HOST:PORT under which this machine reaches what listens at an address; one of every interface is reached at `everywhere`.
+
+    >>> reached_at(":8080"), reached_at("[::1]:8080")
+    ('localhost:8080', '[::1]:8080')
+    """
+    host, port = address(where)
+    return _joined(everywhere if host in _EVERY_INTERFACE else host, port)
+
+
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def check_open(settings: Settings) -> None:
@@ -157,11 +172,12 @@ class Supervisor:
         return cast("str | None", answer.welcome)
 
     def _start_children(self) -> None:
-        environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}
         if "dimse" in self.roles and self.settings.dimse:
             self._dimse = self._stack.enter_context(listen(self.settings.dimse))
-        if "web" in self.roles:
-            listen(self.settings.http).close()  # its server would try again and again, and another center might answer our question
+        if "web" in self.roles:  # its server takes no names and tries a taken port again and again; another center might answer us there
+            with listen(self.settings.http) as found:
+                self.settings = replace(self.settings, http=_joined(*found.getsockname()[:2]))
+        environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}
         for role in self.roles:
             if role == "dimse" and self._dimse is None:
                 continue
@@ -181,7 +197,7 @@ class Supervisor:
     def _wait_ready(self) -> bool:
         if "web" not in self.roles:
             return True
-        url = f"http://{self.settings.http}/health/ready"
+        url = f"http://{reached_at(self.settings.http, '127.0.0.1')}/health/ready"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy of the environment is not for us
         deadline = time.monotonic() + 60
         while not self._stopping:
@@ -196,11 +212,12 @@ class Supervisor:
         return False
 
     def _say_ready(self, welcome: str | None) -> None:
-        dimse = f", DICOM {self.settings.ae_title}@{self.settings.dimse}" if self._dimse is not None else ""
+        web = f"http://{reached_at(self.settings.http)}"
+        dimse = f", DICOM {self.settings.ae_title}@{reached_at(self.settings.dimse)}" if self._dimse is not None else ""
         mode = ", no sign-in" if self.settings.open else ""
-        lines = [f"ready: http://{self.settings.http}{dimse}{mode}"]
+        lines = [f"ready: {web}{dimse}{mode}"]
         if welcome is not None:
-            lines.append(f"first administrator: open http://{self.settings.http}/welcome?token={welcome} (once, within seven days)")
+            lines.append(f"first administrator: open {web}/welcome?token={welcome} (once, within seven days)")
         self.say("\n".join(lines))
 
     def _watch(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from panorad.app.supervisor import reached_at
 from panorad.cli.console import center_of, out
 from panorad.model.actor import SYSTEM
 
@@ -19,10 +20,10 @@ def show(home: Path | None) -> None:
         with center.begin(SYSTEM) as tx:
             figures = center.archive.statistics(tx)
         settings = center.settings
-        running = _health(settings.http)
+        running = _health(reached_at(settings.http, "127.0.0.1"))
     table = Table(show_header=False)
     table.add_row("home", str(settings.home))
-    table.add_row("web", f"http://{settings.http}: {running}")
+    table.add_row("web", f"http://{reached_at(settings.http)}: {running}")
     for name, value in figures.items():
         table.add_row(name, f"{value / 1e6:,.1f} MB" if name == "bytes" else f"{value:,}")
     out.print(table)

@@ -86,10 +86,10 @@ class EmbeddedPostgres:
             self._initialise()
         self._stop_stray()
         self._write_configuration()
-        log = open(self.folder / "log", "ab")  # noqa: SIM115 - handed to the server
+        log = os.open(self.folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)  # it may quote rows
         command = self._as_user([str(self._bin / "postgres"), "-D", str(self.data), "-k", str(self.socket), "-p", "5432"])
         self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
-        log.close()
+        os.close(log)
         deadline = time.monotonic() + timeout_s
         while not self._ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
@@ -102,8 +102,9 @@ class EmbeddedPostgres:
         return self._process is not None and self._process.poll() is None
 
     def stop(self, timeout_s: float = 30.0) -> None:
-        """Fast shutdown: sessions are ended, everything committed is on disk."""
+        """Fast shutdown: sessions are ended, everything committed is on disk. Also of a server that another process has started."""
         if self._process is None:
+            self._stop_stray()
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
@@ -148,7 +149,7 @@ class EmbeddedPostgres:
         self._own(path)
 
     def _stop_stray(self) -> None:
-        """A server left behind by a center that was killed is stopped first, in the orderly way."""
+        """A server that we have not started, left behind by a center that was killed, say, is stopped in the orderly way."""
         if (self.data / "postmaster.pid").exists():
             command = [str(self._bin / "pg_ctl"), "stop", "-D", str(self.data), "-m", "fast", "-w", "-t", "30"]
             subprocess.run(self._as_user(command), capture_output=True, cwd="/", check=False)

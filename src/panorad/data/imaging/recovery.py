@@ -172,15 +172,25 @@ class Damage:
     reason: str
 
 
-def verify(begin: Begin, blobs: Blobs, progress: Progress) -> tuple[int, list[Damage]]:
-    """Read every stored byte back against its digest. Returns how many instances were read and which are damaged."""
-    damaged: list[Damage] = []
-    count = after = 0
-    with begin(SYSTEM) as tx:
-        total = store.statistics(tx)["instances"]
+def walk(begin: Begin) -> Iterator[list[Stored]]:
+    """Everything the index holds, other contents and other institutions' copies too, as it came in, some hundreds at a time."""
+    after = 0
     while True:
         with begin(SYSTEM) as tx:
             chunk = store.stored_after(tx, after, 500)
+        if not chunk:
+            return
+        yield chunk
+        after = chunk[-1].id
+
+
+def verify(begin: Begin, blobs: Blobs, progress: Progress) -> tuple[int, list[Damage]]:
+    """Read every stored byte back against its digest. Returns how many instances were read and which are damaged."""
+    damaged: list[Damage] = []
+    count = 0
+    with begin(SYSTEM) as tx:
+        total = store.statistics(tx)["instances"]
+    for chunk in walk(begin):
         for stored in chunk:
             count += 1
             try:
@@ -190,9 +200,6 @@ def verify(begin: Begin, blobs: Blobs, progress: Progress) -> tuple[int, list[Da
             except PanoradError as error:
                 damaged.append(Damage(stored, error.message))
         progress(count, max(total, count))
-        if not chunk:
-            break
-        after = chunk[-1].id
     with begin(SYSTEM) as tx:
         objects = {"damaged": [damage.stored.header.sop_uid for damage in damaged[:50]]}
         tx.emit(Event("archive.verified", objects, {"instances": count, "damaged": len(damaged)}, "failure" if damaged else "success"))

@@ -173,7 +173,7 @@ class Blanks:
 
     def refill(self) -> None:
         """Write one blank when one is missing and the disk has plenty of room; meant to be called again and again."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         names = os.listdir(self._folder)
         for name in names:
             if name.endswith(".new"):
