@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -153,3 +154,11 @@ def test_nothing_follows_in_a_segment_that_could_not_be_synced(tmp_path: Path, m
         segment.sync()
     assert segment.end >= segment.room
     segment.close()
+
+
+@pytest.mark.parametrize("length", [1, 511, 512, 513])
+def test_any_tar_program_reads_an_open_segment(tmp_path: Path, length: int) -> None:
+    segment, path = written(tmp_path, [b"x" * length], close=False)
+    done = subprocess.run(["tar", "tf", str(path)], capture_output=True, text=True, check=False)
+    segment.close()
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, [NAME.format(0)], "")

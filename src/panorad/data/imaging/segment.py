@@ -246,6 +246,8 @@ class Segment:
 
     def commit(self, name: str, length: int, digest: bytes) -> None:
         """Write the header of the member whose `length` bytes lie behind `end`, and move `end` past it."""
+        if not self._blank:  # fill the last block, so that a reader meets a whole tar while the segment is still open
+            self.write(self.end + BLOCK + length, _ZEROS[: -length % BLOCK])
         self.write(self.end, member_header(name, length, int(time.time()), digest))
         self.end += BLOCK + -(-length // BLOCK) * BLOCK
         self.used_at = time.monotonic()
