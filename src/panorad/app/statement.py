@@ -124,7 +124,8 @@ def _contexts() -> Iterator[tuple[str, ...]]:
     for offer in OFFERS.values():
         any_syntax = offer.service is Service.VERIFICATION
         yield offer.name, offer.uid, "the first proposed" if any_syntax else f"the first proposed of {identifiers}", "SCP"
-    yield "Storage", "every storage SOP class, and every UID that PS3.6 does not name", "the first proposed", "SCP"
+    stored = "every storage SOP class but those of Non-Patient Object Storage, and every UID that PS3.6 does not name"
+    yield "Storage", stored, "the first proposed", "SCP"
     yield "Storage, for C-GET", "as above, requestor in the SCP role", f"{_syntax(FALLBACK[0])}, else the first", "SCU"
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -152,6 +153,74 @@ def test_limits(center: Center) -> None:
 def test_who_is_not_signed_in_stores_nothing(client: TestClient, center: Center) -> None:
     assert post(client, body(ct_slice(1)), **{"X-Nobody": "1"}).status_code == 401
     assert not center.instances
+
+
+def test_the_answer_as_one_document_of_xml(client: TestClient) -> None:
+    answer = post(client, body(ct_slice(1)), Accept="application/dicom+xml")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/dicom+xml")
+    assert f'keyword="ReferencedSOPInstanceUID"><Value number="1">{SERIES}.1<'.encode() in answer.content
+    assert post(client, body(ct_slice(1)), Accept="image/png").status_code == 406
+
+
+def test_a_body_in_a_content_coding_is_refused(client: TestClient, center: Center) -> None:
+    assert post(client, gzip.compress(body(ct_slice(1))), **{"Content-Encoding": "gzip"}).status_code == 415
+    assert kept(center) == []
+
+
+def test_an_instance_without_a_study_is_named_among_the_failed(client: TestClient) -> None:
+    ds = dcmread(io.BytesIO(ct_slice(1)))
+    del ds.StudyInstanceUID
+    ds.save_as(out := io.BytesIO())
+    answer = post(client, body(out.getvalue()))
+    assert answer.status_code == 409
+    [failed] = answer.json()[FAILED]["Value"]
+    assert (values(failed, UID), values(failed, CLASS)) == ([f"{SERIES}.1"], [ds.SOPClassUID])
+    assert OTHER not in answer.json()
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        ("00280010", "US", 99999), ("00280010", "US", -1), ("00280010", "US", 10**30), ("00280010", "US", 1.5), ("00280010", "US", True),
+        ("00280010", "US", "8"), ("00280106", "SS", 70000), ("00720078", "UL", -1), ("0018605A", "FL", 1e300), ("00081195", "UV", -1),
+        ("0072007B", "SV", 2**70), ("00200013", "IS", 10**400), ("00200013", "IS", 1.5), ("00200013", "IS", "x"), ("00281052", "DS", "NaN"),
+        ("00280009", "AT", "zz"), ("00280009", "AT", "0020916"), ("00100020", "LO", "\ud800"), ("00100010", "PN", {"Alphabetic": "\udfff"}),
+        ("00280010", "US", {"a": 1}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("nested", [False, True], ids=["top", "item"])
+def test_a_value_that_its_representation_cannot_hold_fails_that_instance_alone(
+    client: TestClient, center: Center, tag: str, vr: str, value: object, nested: bool
+) -> None:
+    """Nothing is cut, rounded or replaced in silence."""
+    good, bad = (dcmread(io.BytesIO(ct_slice(n))).to_json_dict() for n in (1, 2))
+    element = {"vr": vr, "Value": [value]}
+    bad |= {"00400275": {"vr": "SQ", "Value": [{tag: element}]}} if nested else {tag: element}
+    answer = post(client, json.dumps([good, bad]).encode(), "application/dicom+json")
+    assert answer.status_code == 202
+    [failed] = answer.json()[FAILED]["Value"]
+    assert (values(failed, UID), values(failed, REASON)) == ([f"{SERIES}.2"], [0xC000])
+    [stored] = answer.json()[STORED]["Value"]
+    assert values(stored, UID) == [f"{SERIES}.1"]
+    assert len(center.instances) == 1
+
+
+def test_values_that_just_fit(client: TestClient, center: Center) -> None:
+    metadata = dcmread(io.BytesIO(ct_slice(1))).to_json_dict()
+    metadata |= {
+        "00280106": {"vr": "SS", "Value": [-32768]},
+        "00720078": {"vr": "UL", "Value": [4294967295]},
+        "00081195": {"vr": "UV", "Value": [2**64 - 1]},
+        "00200013": {"vr": "IS", "Value": ["7"]},
+        "0018605A": {"vr": "FL", "Value": [-3.4028234e38]},
+        "00280009": {"vr": "AT", "Value": ["00181063"]},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Zhang^San", "Ideographic": "张^三"}]},
+        "00181000": {"vr": "LO", "Value": [None, "b"]},
+    }
+    assert post(client, json.dumps([metadata]).encode(), "application/dicom+json").status_code == 200
+    got = dcmread(io.BytesIO(kept(center)[0]))
+    assert (got[0x00280106].value, got[0x00720078].value, got.InstanceNumber) == (-32768, 4294967295, 7)
+    assert got[0x00280009].value == 0x00181063
 
 
 def test_the_answer_in_xml(client: TestClient) -> None:

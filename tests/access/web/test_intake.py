@@ -84,6 +84,7 @@ def test_the_original_is_for_administrators(made: Region, client: TestClient, tm
     made.imaging.original = tmp_path / "x.dcm"
     made.imaging.original.write_bytes(b"\0as it came")
     answer = client.get("/intake/1/original")
+    assert client.get(f"/intake/{1 << 63}/original").status_code == 404
     assert answer.content == b"\0as it came"
     assert answer.headers["content-disposition"] == 'attachment; filename="quarantine-1.dcm"'
     made.gate.sessions = {token: Actor("person", "wanglei", 1, (1,), account=1) for token in made.gate.sessions}

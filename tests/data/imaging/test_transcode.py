@@ -198,6 +198,13 @@ def test_a_video_is_not_decoded():
     assert can("1.2.840.10008.1.2.4.102", "1.2.840.10008.1.2.4.102")
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.94", "1.2.840.10008.1.2.4.204", "1.2.3.4.5"])
+def test_what_refers_to_pixels_elsewhere_or_is_unknown_is_not_relabelled(syntax):
+    where = {"PixelDataProviderURL": "http://nowhere.example/1"} if syntax.startswith("1.2.840") else {}
+    with pytest.raises(SyntaxUndecodable):
+        transcode(part10(syntax, **where), EXPLICIT_LE)
+
+
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked():
     bomb = image(np.zeros((2, 2), "u2"), Rows=65535, Columns=65535)
     with pytest.raises(PixelsBroken, match="MiB"):

@@ -65,8 +65,7 @@ class Arrivals:
         try:
             header = incoming.finish(sync=False)
         except PanoradError as error:
-            named = self._named()
-            self._ledger.failed(error, named.sop_class if named else "", named.sop_uid if named else "")
+            self._ledger.failed(error, *self._reference())
             if error.kind is Kind.UNAVAILABLE:
                 raise
         else:
@@ -83,9 +82,18 @@ class Arrivals:
             self._incoming = None
 
     def _drop(self, error: PanoradError) -> None:
-        named = self._named()
         self.abort()
-        self._ledger.failed(error, named.sop_class if named else "", named.sop_uid if named else "")
+        self._ledger.failed(error, *self._reference())
+
+    def _reference(self) -> tuple[str, str]:
+        """SOP Class and SOP Instance UID, from the data set or the file's meta information; empty when neither tells."""
+        if named := self._named():
+            return named.sop_class, named.sop_uid
+        try:
+            meta = split(bytes(self._head)).meta
+        except DatasetInvalid:
+            return "", ""
+        return meta.get("00020002", ""), meta.get("00020003", "")
 
     def _named(self) -> Header | None:
         """What the first bytes tell of the instance, None when they do not."""

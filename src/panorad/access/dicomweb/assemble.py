@@ -19,6 +19,7 @@ from panorad.access.dicomweb.errors import BodyTooLarge, MalformedBody, Unsuppor
 from panorad.access.dicomweb.forms import ALIASES, DEFAULTS
 from panorad.access.dicomweb.media import DICOM_JSON, DICOM_XML, JSON, OCTETS, parse_parameters
 from panorad.access.dicomweb.native import DEPTH, from_xml
+from panorad.access.dicomweb.values import check_values
 from panorad.data.imaging.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from panorad.data.imaging.syntaxes import EXPLICIT_LE, SYNTAXES, syntax_of
 
@@ -124,8 +125,9 @@ class Assembly:
         )
         if pixels and syntax == EXPLICIT_LE and named in SYNTAXES and len(pixels[0]) > 0 and syntax_of(named).encapsulated:
             syntax = named  # frames sent as plain octets of the syntax that the metadata names
+        own = _own(metadata, 0)
         try:
-            dataset = Dataset.from_json(_own(metadata, 0), partial(self._value, metadata, syntax))
+            dataset = Dataset.from_json(own, partial(self._value, metadata, syntax))
             return _written(dataset, syntax)
         except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError, RecursionError) as error:
             raise MalformedBody(f"the metadata makes no data set ({str(error)[:120]})") from None
@@ -156,6 +158,7 @@ def _own(metadata: Mapping[str, Any], depth: int) -> dict[str, Any]:
         if element.get("vr") == "SQ":
             own[tag] = {"vr": "SQ", "Value": [_own(item or {}, depth + 1) for item in element.get("Value") or ()]}
         elif not tag.startswith("0002") and tag != "00083002":
+            check_values(tag, element)
             own[tag] = element
     return own
 
@@ -221,7 +224,10 @@ def _written(dataset: Dataset, syntax: str) -> bytes:
     dataset.SpecificCharacterSet = "ISO_IR 192"  # JSON and XML come in Unicode
     dataset.file_meta = meta
     out = io.BytesIO()
-    dcmwrite(out, dataset, enforce_file_format=True)
+    try:
+        dcmwrite(out, dataset, enforce_file_format=True)
+    except OSError as error:  # pydicom's wrapping of any value that cannot be written
+        raise MalformedBody(f"the metadata makes no data set ({str(error)[:120]})") from None
     return out.getvalue()
 
 

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from panorad.access.web.errors import ANSWERS
 from panorad.access.web.session import SignInNeeded
+from panorad.data.imaging.frames import PixelsBroken
 from panorad.kit.errors import Kind, PanoradError, StorageFull
 
 
@@ -56,7 +57,9 @@ class UnsupportedMedia(PanoradError):
     kind = Kind.UNSUPPORTED
 
 
-SPECIAL: Mapping[type[PanoradError], int] = {SignInNeeded: 401, BodyTooLarge: 413, UnsupportedMedia: 415, StorageFull: 507}
+SPECIAL: Mapping[type[PanoradError], int] = {
+    SignInNeeded: 401, PixelsBroken: 406, BodyTooLarge: 413, UnsupportedMedia: 415, StorageFull: 507,
+}  # fmt: skip
 """Errors whose status HTTP knows more exactly than their kind tells."""
 
 

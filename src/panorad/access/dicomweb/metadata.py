@@ -48,7 +48,7 @@ class Metadata:
         if not uids:
             raise NotFound(f"{'series' if target.series else 'study'} {(target.series or target.study)[:64]}")
         identity = [(uid, version_of(versions, uid)) for uid in uids]
-        etag = f'"{blake2b(repr((identity, base, xml)).encode(), digest_size=16).hexdigest()}"'
+        etag = f'W/"{blake2b(repr((identity, base, xml)).encode(), digest_size=16).hexdigest()}"'
         for uid in uids:
             count = sum(v.instances for v in versions if v.series_uid == uid)
             self._deps.retrieved(actor, target.study, uid, count, 0)
@@ -67,7 +67,7 @@ class Metadata:
 
     def _instance(self, request: Request, actor: Actor, target: Target, base: str, xml: bool) -> Response:
         found = stored(self._deps, actor, target)[:1]
-        etag = f'"{blake2b(repr((found[0].digest, base, xml)).encode(), digest_size=16).hexdigest()}"'
+        etag = f'W/"{blake2b(repr((found[0].digest, base, xml)).encode(), digest_size=16).hexdigest()}"'
         record(self._deps, actor, found)
         if ranges.not_modified(request, etag):
             return ranges.unchanged(etag, {"Vary": "Accept, Accept-Encoding"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,12 +12,13 @@ from starlette.responses import Response, StreamingResponse
 
 from panorad.access.dicomweb import ranges
 from panorad.access.dicomweb.deps import Blobs, DicomWebDeps
+from panorad.access.dicomweb.errors import NotAcceptable
 from panorad.access.dicomweb.forms import Form, archived_form, envelope, instance_form
 from panorad.access.dicomweb.media import DICOM, RELATED, ZIP, accept_of, related
 from panorad.access.dicomweb.multipart import closing, part_head, write_boundary
 from panorad.access.dicomweb.target import record, stored, target_of
 from panorad.data.imaging.transcode import transcode
-from panorad.kit.errors import PanoradError
+from panorad.kit.errors import Kind, PanoradError
 from panorad.model.instance import Stored
 
 
@@ -35,9 +36,11 @@ class Retrieve:
         if kind == ZIP:
             answer: Response = self._archive(found, target.instance or target.series or target.study)
         elif kind == RELATED:
-            answer = self._related([(one, instance_form(accept, one.header.transfer_syntax, True)) for one in found])
+            forms = [instance_form(accept, one.header.transfer_syntax, True) for one in found]
+            answer = _readable(accept, found, forms, lambda forms: self._related(list(zip(found, forms, strict=True))))
         else:
-            answer = self._bare(request, found[0], instance_form(accept, found[0].header.transfer_syntax, False))
+            forms = [instance_form(accept, found[0].header.transfer_syntax, False)]
+            answer = _readable(accept, found, forms, lambda forms: bare_instance(self.deps.blobs, request, found[0], forms[0]))
         record(self.deps, actor, found)
         return answer
 
@@ -65,9 +68,6 @@ class Retrieve:
             yield from body
         yield closing(boundary)
 
-    def _bare(self, request: Request, one: Stored, form: Form) -> Response:
-        return bare_instance(self.deps.blobs, request, one, form)
-
     def _archive(self, found: Sequence[Stored], name: str) -> Response:
         safe = "".join(c for c in name if c.isalnum() or c in ".-_")[:64]
         headers = {
@@ -76,6 +76,18 @@ class Retrieve:
             "Content-Disposition": f'attachment; filename="{safe}.zip"',
         }
         return StreamingResponse(archive(self.deps.blobs, found), headers=headers)
+
+
+def _readable(accept: str, found: Sequence[Stored], forms: list[Form], answer: Callable[[list[Form]], Response]) -> Response:
+    """An answer in these forms; as stored where a single instance's pixels cannot be read and no transfer syntax was asked for."""
+    try:
+        return answer(forms)
+    except PanoradError as error:
+        if error.kind is Kind.UNAVAILABLE:
+            raise
+        if "transfer-syntax" in accept:
+            raise NotAcceptable(error.message) from error
+        return answer([archived_form(one.header.transfer_syntax) for one in found])
 
 
 def bare_instance(blobs: Blobs, request: Request, one: Stored, form: Form) -> Response:

@@ -14,12 +14,13 @@ from starlette.responses import Response
 from panorad.access.dicomweb.arrivals import Arrivals
 from panorad.access.dicomweb.assemble import METADATA, Assembly
 from panorad.access.dicomweb.deps import DicomWebDeps, Intake
-from panorad.access.dicomweb.errors import BodyTooLarge, MalformedBody, UnsupportedMedia, problem
+from panorad.access.dicomweb.errors import BodyTooLarge, MalformedBody, NotAcceptable, UnsupportedMedia, problem
 from panorad.access.dicomweb.feed import Feed
 from panorad.access.dicomweb.ledger import Ledger, NothingSent
-from panorad.access.dicomweb.media import DICOM, RELATED, accept_of, parse_parameters
-from panorad.access.dicomweb.metadata import json_response, wants_xml, xml_response
+from panorad.access.dicomweb.media import DICOM, DICOM_JSON, DICOM_XML, RELATED, Wanted, accept_of, parse_parameters, wanted
+from panorad.access.dicomweb.metadata import json_response, xml_response
 from panorad.access.dicomweb.multipart import Parser, PartBegin, PartData, PartEnd
+from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.query import warning
 from panorad.access.dicomweb.target import base_url
 from panorad.kit.errors import PanoradError
@@ -42,14 +43,14 @@ class Store:
         feed = Feed(loop)
         try:
             actor = await run_in_threadpool(self._deps.actor, request)
-            xml = wants_xml(accept_of(request))
+            form = report_form(accept_of(request))
             kind, parameters = _body_type(request)
         except PanoradError as error:
             return problem(error)
         work = loop.run_in_executor(self._workers, self._work, feed, request, actor, kind, parameters)
         await feed.pump(request)
         ledger = await work
-        return _answer(request, ledger, xml)
+        return _answer(request, ledger, form)
 
     def _work(self, feed: Feed, request: Request, actor: Actor, kind: str, parameters: dict[str, str]) -> Ledger:
         ledger = Ledger()
@@ -113,12 +114,21 @@ class Store:
         parser.close()
 
 
+def report_form(accept: str) -> Wanted:
+    """How the report on a store request is wanted: JSON, XML, or XML in an envelope. Raises NotAcceptable."""
+    for want in wanted(accept, [DICOM_XML], bare=[DICOM_JSON, DICOM_XML], envelope=False):
+        return want
+    raise NotAcceptable(f"the report can be had as {DICOM_JSON} or {DICOM_XML}")
+
+
 def _is_instance(part: PartBegin, top: str) -> bool:
     kind = parse_parameters(part.headers.get("content-type", ""))[0]
     return kind == DICOM or (top in ("", DICOM) and kind in ("", "application/octet-stream"))
 
 
 def _body_type(request: Request) -> tuple[str, dict[str, str]]:
+    if (coding := request.headers.get("content-encoding", "identity").strip().lower()) not in ("identity", ""):
+        raise UnsupportedMedia(f"a body in the content coding {coding[:40]}")
     kind, parameters = parse_parameters(request.headers.get("content-type", ""))
     if kind == RELATED:
         top = parameters.get("type", "").lower()
@@ -143,7 +153,7 @@ def _flushed(intake: Intake) -> PanoradError | None:
     return None
 
 
-def _answer(request: Request, ledger: Ledger, xml: bool) -> Response:
+def _answer(request: Request, ledger: Ledger, form: Wanted) -> Response:
     if ledger.broken is not None and not ledger.receipts and not ledger.failures:
         return problem(ledger.broken)
     if not ledger.receipts and not ledger.failures:
@@ -151,6 +161,11 @@ def _answer(request: Request, ledger: Ledger, xml: bool) -> Response:
     base = base_url(request)
     headers = {"Warning": warning(base, texts)} if (texts := ledger.texts()) else {}
     dataset = ledger.dataset(base, request.path_params.get("study", ""))
-    answer = xml_response([dataset], headers) if xml else json_response(request, dataset, headers)
+    if form.multipart:
+        answer = xml_response([dataset], headers)
+    elif form.media_type == DICOM_XML:
+        answer = Response(to_xml(dataset), 200, headers, DICOM_XML)
+    else:
+        answer = json_response(request, dataset, headers)
     answer.status_code = ledger.status
     return answer

@@ -69,12 +69,26 @@ _NOT_STORAGE = ("1.2.840.10008.1.3.10", "1.2.840.10008.1.20.1", "1.2.840.10008.1
 """Media directories and storage commitment, which have the word in their name only."""
 
 
+_OF_NO_PATIENT = (
+    "1.2.840.10008.5.1.4.38.1",  # Hanging Protocol
+    "1.2.840.10008.5.1.4.39.1",  # Color Palette
+    "1.2.840.10008.5.1.4.43.1",  # Generic Implant Template
+    "1.2.840.10008.5.1.4.44.1",  # Implant Assembly Template
+    "1.2.840.10008.5.1.4.45.1",  # Implant Template Group
+    "1.2.840.10008.5.1.4.1.1.200.1",  # CT Defined Procedure Protocol
+    "1.2.840.10008.5.1.4.1.1.200.3",  # Protocol Approval
+    "1.2.840.10008.5.1.4.1.1.200.7",  # XA Defined Procedure Protocol
+    "1.2.840.10008.5.1.4.1.1.201.1",  # Inventory
+)
+"""Non-Patient Object Storage (PS3.4 Annex GG): these belong to no study, under which everything is kept here."""
+
+
 def storage_like(uid: str) -> bool:
     """Whether an abstract syntax is to be stored: a storage SOP class of PS3.6 Annex A, or a UID that PS3.6 does not name."""
     if uid not in uids():
         return bool(uid)
     name, kind = uids()[uid][:2]
-    return kind == "SOP Class" and uid not in _NOT_STORAGE and ("Storage" in name or not name)
+    return kind == "SOP Class" and uid not in (*_NOT_STORAGE, *_OF_NO_PATIENT) and ("Storage" in name or not name)
 
 
 def offer(uid: str) -> Offer | None:

@@ -202,8 +202,12 @@ def _text(found: Conditions, tag: str, column: str, value: str) -> str:
 def _person_name(found: Conditions, tag: str, column: str, value: str) -> str:
     """Person names match without regard to case, in any one of their component groups (PS3.4 C.2.2.2.1)."""
     value = value.strip().rstrip("^=")
-    pattern = found.bind(like(value))
     folded = f'{column} collate "default"'  # the column's own collation knows the case of ASCII letters only
+    if value.startswith("="):  # the alphabetic group is left open, as PS3.5 section 6.2.1.2 writes a key of another group
+        wanted = [(place, like(group)) for place, group in enumerate(value.split("="), 1) if group]
+        given = [f"rtrim(split_part({folded}, '=', {place}), '^ ')" for place, _ in wanted]
+        return " and ".join(f"{part} ilike {found.bind(group)}" for part, (_, group) in zip(given, wanted, strict=True)) or "true"
+    pattern = found.bind(like(value))
     each = f"unnest(array[{folded}] || string_to_array({folded}, '=')) g"
     groups = f"exists (select from {each} where rtrim(g, '^ ') ilike {pattern} or g ilike {pattern})"
     if column == "s.patient_name":

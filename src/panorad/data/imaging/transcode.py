@@ -69,6 +69,8 @@ def transcode(part10: Buffer, target: str, *, quality: int | None = None) -> byt
     data = open_part10(part10)
     if data.syntax.uid == target:
         return bytes(part10)
+    if data.syntax.codec == "reference":  # JPIP, whose pixels lie elsewhere, or a syntax nobody here knows
+        raise SyntaxUndecodable(data.syntax.name)
     wanted = syntax_of(target)
     if not wanted.encodes or (target == JPEG_BASELINE and quality is None):
         raise SyntaxUnencodable(wanted.name if not wanted.encodes else f"{wanted.name} loses quality, which was not asked for")

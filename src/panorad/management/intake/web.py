@@ -103,7 +103,7 @@ class IntakePages:
         """GET /intake/{id}/original: the bytes as they came, for administrators."""
         actor, row_id = administrator(request), request.path_params["id"]
         with self.deps.begin(actor) as tx:
-            path = self.deps.imaging.quarantined_file(tx, row_id)
+            path = self.deps.imaging.quarantined_file(tx, row_id) if row_id < 1 << 63 else None
         if path is None or not path.is_file():
             raise OriginalAbsent
         return FileResponse(
