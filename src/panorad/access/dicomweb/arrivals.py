@@ -86,14 +86,16 @@ class Arrivals:
         self._ledger.failed(error, *self._reference())
 
     def _reference(self) -> tuple[str, str]:
-        """SOP Class and SOP Instance UID, from the data set or the file's meta information; empty when neither tells."""
+        """SOP Class and SOP Instance UID, of a damaged data set those of the file's meta information that it repeats; else empty."""
         if named := self._named():
             return named.sop_class, named.sop_uid
+        head = bytes(self._head)
         try:
-            meta = split(bytes(self._head)).meta
+            parts = split(head)
         except DatasetInvalid:
             return "", ""
-        return meta.get("00020002", ""), meta.get("00020003", "")
+        sop_class, sop_uid = parts.meta.get("00020002", ""), parts.meta.get("00020003", "")
+        return (sop_class, sop_uid) if sop_uid and sop_uid.encode() in head[parts.data_at :] else ("", "")
 
     def _named(self) -> Header | None:
         """What the first bytes tell of the instance, None when they do not."""
