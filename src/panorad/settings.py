@@ -50,7 +50,7 @@ class Settings:
     association_idle_s: float = setting(600.0, "Seconds of silence after which an association is aborted.")
     maximum_pdu: int = setting(131072, "Longest P-DATA-TF PDU that we announce, in bytes.")
     settle_after_s: float = setting(5.0, "Seconds of quiet after which a series' metadata document and picture are made.")
-    largest_instance: int = setting(8 << 30, "Largest instance taken over HTTP, in bytes.")
+    largest_instance: int = setting(8 << 30, "Largest instance taken over HTTP or out of a zip archive, in bytes.")
     default_page: int = setting(200, "Answers of a search that names no limit.")
     largest_page: int = setting(5000, "Most answers of one search; more are paged.")
     database_connections: int = setting(6, "PostgreSQL connections of each process at most.")

@@ -20,6 +20,7 @@ TEXTS = (
     _("%(what)s at byte %(at)s is empty"),
     _("%(what)s at byte %(at)s is not a UID: %(value)s"),
     _("there are no bytes"),
+    _("its note is lost"),
     _("neither the mark DICM nor the first element of a data set is there"),
     _("there is no file meta information behind the mark DICM"),
     _("the file meta information names no transfer syntax, and the data set shows none"),
