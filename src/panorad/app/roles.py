@@ -16,6 +16,8 @@ from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, address, from_json
 
 _PR_SET_PDEATHSIG = 1
+_HTTP_BUFFER = 1 << 20
+"""Bytes of a request's body handed over at once, at most; each handing over takes two changes of thread."""
 _LOOK_FOR_ABANDONED = 10
 """Rounds of the worker, about a second each, between looks for segments whose process died."""
 
@@ -40,12 +42,13 @@ def web(settings: Settings) -> None:
     """Granian serving `panorad.app.web:application` in its worker processes."""
     from granian import Granian
     from granian.constants import Interfaces
+    from granian.http import HTTP1Settings
 
     host, port = address(settings.http)
     Granian(
         "panorad.app.web:application", factory=True, address=host, port=port, interface=Interfaces.ASGI, workers=settings.web_workers,
         runtime_threads=1, blocking_threads=1, backpressure=128, log_enabled=settings.log_level == "debug", respawn_failed_workers=True,
-        websockets=False,
+        websockets=False, http1_settings=HTTP1Settings(max_buffer_size=_HTTP_BUFFER),
     ).serve()  # fmt: skip
 
 

@@ -200,20 +200,25 @@ class Incoming:
             raise self.intake.center.storage
         self.data += chunk
 
-    def finish(self, sync: bool = True) -> Header:
-        data = bytes(self.data)
+    def check(self) -> Header:
         try:
-            parts = split(data)
-            body = memoryview(data)[parts.data_at :]
+            parts = split(bytes(self.data))
+            body = bytes(self.data[parts.data_at :])
             header = scan(body, parts.transfer_syntax)
             check_extent(body, header)
         except DatasetInvalid as error:
             raise Refused(error.detail) from error
+        return header
+
+    def finish(self, sync: bool = True) -> Header:
+        header = self.check()
+        data = bytes(self.data)
+        parts = split(data)
         key = f"{blake2b(data, digest_size=12).hexdigest()}.dcm"
         (self.intake.center.blobs.folder / key).write_bytes(data)
         number = len(self.intake.center.instances) + len(self.intake.waiting) + 1
         place = Place(key, 0, len(data), parts.data_at)
-        digest = blake2b(bytes(body), digest_size=32).digest()
+        digest = blake2b(data[parts.data_at :], digest_size=32).digest()
         self.intake.waiting.append(Stored(number, header, place, digest, self.intake.actor.institution or 0))
         return header
 

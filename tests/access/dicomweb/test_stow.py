@@ -104,6 +104,19 @@ def test_an_instance_of_another_study(client: TestClient, center: Center) -> Non
     assert post(client, body(ct_slice(1)), study="2.25.404").status_code == 409
 
 
+def test_an_instance_of_another_study_with_a_long_header(client: TestClient, center: Center) -> None:
+    dataset = dcmread(io.BytesIO(ct_slice(1)))
+    dataset.add_new(0x00090010, "LO", "PANORAD TEST")
+    dataset.add_new(0x00091001, "OB", bytes(200_000))  # before the UIDs of study and series
+    out = io.BytesIO()
+    dataset.save_as(out)
+    answer = post(client, body(out.getvalue()), study="2.25.404")
+    assert answer.status_code == 409
+    [failed] = answer.json()[FAILED]["Value"]
+    assert (values(failed, UID), values(failed, REASON)) == ([f"{SERIES}.1"], [0xA900])
+    assert kept(center) == []
+
+
 def test_a_body_that_breaks_off_keeps_what_was_whole(client: TestClient, center: Center) -> None:
     whole = body(ct_slice(1), ct_slice(2))
     answer = post(client, whole[: len(whole) - 100])

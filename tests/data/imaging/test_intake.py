@@ -69,6 +69,20 @@ def test_a_bare_data_set_is_kept_as_it_was_sent(center: Site) -> None:
     assert center.read(STUDY) == [data]
 
 
+def test_what_came_can_be_looked_at_before_it_is_kept(center: Site) -> None:
+    data = instance(TextValue="x" * 90_000, PixelData=os.urandom(128))
+    with center.center.intakes.open(center.reader(), "stow") as intake:
+        first = intake.begin_part10()
+        first.write(data)
+        assert first.check().study_uid == STUDY
+        first.abort()
+        second = intake.begin_part10()
+        second.write(data)
+        assert second.check() == second.finish()
+        intake.flush()
+    assert center.read(STUDY) == [body(data)]
+
+
 def test_the_same_again_is_a_duplicate_and_changes_nothing(center: Site) -> None:
     center.put([instance()])
     before = center.find().rows

@@ -10,8 +10,8 @@ from panorad.data.imaging.part10 import split
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.instance import Header
 
-HEAD = 64 << 10
-"""How much of each instance is looked at to name it, in bytes."""
+HEAD = 16 << 10
+"""How much of each instance is looked at to name it when it is refused, in bytes."""
 
 
 class Arrivals:
@@ -58,11 +58,12 @@ class Arrivals:
         incoming = self._incoming
         if incoming is None:
             return
-        if self._study and (named := self._named()) and named.study_uid != self._study:
-            self._drop(OtherStudy(f"{named.sop_uid} is of study {named.study_uid}"))
-            return
         self._incoming = None
         try:
+            if self._study and (header := incoming.check()).study_uid != self._study:
+                incoming.abort()
+                self._ledger.failed(OtherStudy(f"{header.sop_uid} is of study {header.study_uid}"), header.sop_class, header.sop_uid)
+                return
             header = incoming.finish(sync=False)
         except PanoradError as error:
             self._ledger.failed(error, *self._reference())

@@ -82,8 +82,11 @@ class Incoming(Protocol):
     def write(self, chunk: bytes | memoryview) -> None:
         """Take the next bytes."""
 
+    def check(self) -> Header:
+        """All bytes came: what they are. Raises a PanoradError when they are refused."""
+
     def finish(self, sync: bool = True) -> Header:
-        """All bytes came: parse and keep them. Raises a PanoradError when they are refused."""
+        """Check them, unless that was done, and keep them. Raises a PanoradError when they are refused."""
 
     def abort(self) -> None:
         """Forget the bytes: their sender went away or they do not belong here."""

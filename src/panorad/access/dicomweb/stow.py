@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -42,7 +41,7 @@ class Store:
         loop = asyncio.get_running_loop()
         feed = Feed(loop)
         try:
-            actor = await run_in_threadpool(self._deps.actor, request)
+            actor = await loop.run_in_executor(self._workers, self._deps.actor, request)
             form = report_form(accept_of(request))
             kind, parameters = _body_type(request)
         except PanoradError as error:

@@ -26,8 +26,8 @@ from panorad.kit.errors import DatabaseDown, Kind, PanoradError
 from panorad.model.actor import Actor
 from panorad.model.instance import Header, Receipt
 
-_HEAD = 1 << 16
-_SNIFF = 1 << 14
+_HEAD = 1 << 14
+"""Bytes from the start of a Part 10 file, and of a data set, that are kept at hand; headers that are longer are read from the disk."""
 _SYNC_AHEAD = 1 << 24
 """Bytes of instances that nobody waits for yet after which a sync is begun behind the sender's back."""
 _IDLE_S = 20.0
@@ -232,6 +232,7 @@ class Incoming:
             -1
         )  # where the data set begins, in bytes from the start of the Part 10 file; -1 while a Part 10 file is being sniffed
         self._problem: DatasetInvalid | None = None
+        self._header: Header | None = None
 
     def start(self, meta: bytes, transfer_syntax: str, sop_uid: str) -> None:
         """A bare data set follows; `meta` is what goes before it."""
@@ -241,21 +242,23 @@ class Incoming:
 
     def write(self, chunk: Buffer) -> None:
         """Take the next bytes, straight to disk. Raises StorageFull, StorageLost; the instance is then to be aborted."""
-        if self._data_at >= 0:
+        data = memoryview(chunk)
+        if self._data_at < 0:
+            room = _HEAD - len(self._head)
+            self._head += data[:room]
             if len(self._head) < _HEAD:
-                self._head += chunk
-            self._hash.update(chunk)
-            self._position = self._segment.write(self._position, chunk)
-        else:
-            self._head += chunk
-            if len(self._head) >= _SNIFF:
-                self._sniff()
+                return
+            data = data[room:]
+            self._sniff()
+        if len(self._head) < _HEAD:
+            self._head += data[: _HEAD - len(self._head)]
+        self._hash.update(data)
+        self._position = self._segment.write(self._position, data)
 
-    def finish(self, sync: bool = True) -> Header:
-        """Check what came and make it durable (with `sync=False`, at the latest when the intake is flushed).
-
-        Raises Refused when the data set cannot be understood (its bytes are then in quarantine), StorageFull, StorageLost.
-        """
+    def check(self) -> Header:
+        """All bytes came: look at what they are. Raises Refused when that cannot be understood (they are then in quarantine)."""
+        if self._header is not None:
+            return self._header
         if self._data_at < 0:
             self._sniff()
         try:
@@ -266,6 +269,15 @@ class Incoming:
             self._refuse("data-set-invalid", error.detail)
         if self._sop_uid and header.sop_uid != self._sop_uid:
             self._refuse("uid-mismatch", f"the command names SOP Instance {self._sop_uid}, the data set {header.sop_uid}")
+        self._header = header
+        return header
+
+    def finish(self, sync: bool = True) -> Header:
+        """Make what came durable (with `sync=False`, at the latest when the intake is flushed).
+
+        Raises as `check`, and StorageFull, StorageLost.
+        """
+        header = self.check()
         length = self._position - self._start
         if self._meta is not None:
             self._segment.write(self._start, self._meta)
@@ -299,20 +311,21 @@ class Incoming:
         self._position = self._segment.write(self._position, first)
 
     def _checked_header(self) -> Header:
-        if self._position == self._start + self._data_at:
+        length = self._position - self._start - self._data_at
+        if not length:
             raise DatasetInvalid("there are no bytes")
-        with self._mapped() as mapped:
-            whole = memoryview(mapped)[self._start % mmap.ALLOCATIONGRANULARITY + self._data_at :]
+        try:
+            header = scan(self._head, self._syntax, complete=len(self._head) == length)
+            if header.pixel_at is not None and header.pixel_length is not None and header.pixel_at + header.pixel_length == length:
+                return header  # the pixel data end where the data set does
+        except HeaderIncomplete:
+            header = None
+        with self._mapped() as mapped, memoryview(mapped)[self._start % mmap.ALLOCATIONGRANULARITY + self._data_at :] as whole:
             try:
-                try:
-                    header = scan(self._head, self._syntax, complete=len(self._head) == len(whole))
-                except HeaderIncomplete:
-                    header = scan(whole, self._syntax)
+                header = header or scan(whole, self._syntax)
                 check_extent(whole, header)
             except HeaderIncomplete as error:
                 raise DatasetInvalid(error.detail or "the data set ends early") from error
-            finally:
-                whole.release()
         return header
 
     def _mapped(self) -> mmap.mmap:
