@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -49,6 +50,48 @@ def test_any_value_goes_into_jsonb_and_comes_back(center: Site, value: object) -
 def test_any_text_is_a_parameter(center: Site, text: str) -> None:
     with center.center.begin(SYSTEM) as tx:
         assert db.rows(tx, "select %s::text, %s::text[]", (text, [text])) == [(clean(text), [clean(text)])]
+
+
+def test_short_transactions_of_a_process_follow_each_other(center: Site) -> None:
+    inside: list[int] = []
+
+    def perform(number: int) -> bool:
+        """Whether another transaction was under way when this one began."""
+        time.sleep(0.001)
+        with center.center.begin(SYSTEM) as tx:
+            met = bool(inside)
+            inside.append(number)
+            db.rows(tx, "select pg_sleep(0.0005)")
+            inside.remove(number)
+        return met
+
+    perform(0)
+    with ThreadPoolExecutor(2) as threads:
+        assert sum(threads.map(perform, range(400))) < 100
+
+
+def test_a_long_transaction_does_not_stop_others(center: Site) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        db.check(tx)
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(_check, center).result(5)
+
+
+def _check(center: Site) -> None:
+    with center.center.begin(SYSTEM) as tx:
+        db.check(tx)
+
+
+def test_no_turn_is_lost_where_the_database_cannot_be_reached() -> None:
+    away = Database("host=127.0.0.1 port=1 user=nobody", lambda tx, events: (), timeout_s=0.05)
+    away.open()
+    try:
+        for _ in range(2):
+            with pytest.raises(DatabaseDown), away.begin(SYSTEM):
+                pass
+        assert not away._turn.locked()
+    finally:
+        away.close()
 
 
 def test_a_block_that_raises_leaves_nothing(center: Site) -> None:

@@ -7,6 +7,7 @@ The runtime role `panorad_app` owns nothing and cannot bypass row-level security
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ from panorad.kit.transaction import Parameters, Party, Statement, Telling, Trans
 
 T = TypeVar("T")
 Sink = Callable[[Transaction, list[Any]], Sequence[Statement]]
+_PATIENCE_S = 0.005
+"""How long a transaction waits for another one of this process rather than run beside it (docs/decisions/0012)."""
 _RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
@@ -67,6 +70,7 @@ class Database:
     ) -> None:
         self._sink = sink
         self._telling = telling
+        self._turn = threading.Lock()
         switch = f"-c role={role} " if role else ""
         options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
         self._pool: ConnectionPool[Session] = ConnectionPool(
@@ -98,25 +102,37 @@ class Database:
         `durable=False` lets the commit reach the disk a moment later: for changes that can be rebuilt (the index from the objects).
         Raises DatabaseDown when PostgreSQL cannot be reached.
         """
-        session = self._opened(Scope(actor.sees is None, actor.sees or (), durable))
-        try:
-            tx = Transaction(actor, session, self._telling)
+        with self._lent(Scope(actor.sees is None, actor.sees or (), durable)) as session:
             try:
-                yield tx
-            except PanoradError as error:
-                if error.keeps:
-                    self._commit(tx, session)
+                tx = Transaction(actor, session, self._telling)
+                try:
+                    yield tx
+                except PanoradError as error:
+                    if error.keeps:
+                        self._commit(tx, session)
+                    raise
+                self._commit(tx, session)
+            except BaseException as error:
+                session.roll_back()
+                if isinstance(error, psycopg.errors.QueryCanceled):
+                    raise DatabaseDown("a statement took too long") from error
+                if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(error, _RETRYABLE):
+                    raise DatabaseDown from error
                 raise
-            self._commit(tx, session)
-        except BaseException as error:
-            session.roll_back()
-            if isinstance(error, psycopg.errors.QueryCanceled):
-                raise DatabaseDown("a statement took too long") from error
-            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(error, _RETRYABLE):
-                raise DatabaseDown from error
-            raise
+
+    @contextmanager
+    def _lent(self, scope: Scope) -> Iterator[Session]:
+        """A connection of the pool, once the transaction under way has ended if that is soon."""
+        turn = self._turn.acquire(timeout=_PATIENCE_S)
+        try:
+            session = self._opened(scope)
+            try:
+                yield session
+            finally:
+                self._pool.putconn(session)
         finally:
-            self._pool.putconn(session)
+            if turn:
+                self._turn.release()
 
     def _opened(self, scope: Scope) -> Session:
         """A connection ready to begin a transaction; those that an ended server has left in the pool are thrown away."""
