@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from panorad import __version__
 from panorad.access import gate
-from panorad.access.dicomweb.routes import reads
+from panorad.access.dicomweb.routes import places
 from panorad.access.dicomweb.routes import routes as dicomweb_routes
 from panorad.access.gate.sessions import Sessions
 from panorad.access.web import feed, health
@@ -145,7 +145,7 @@ def dicomweb_deps(center: Center, actor: Any) -> Any:
 def front(app: FastAPI) -> ASGIApp:
     """The application with its busiest addresses answered in front of the framework."""
     deps: WebDeps = app.state.web
-    direct = Direct(app, reads(app.state.dicomweb), lambda inner: around(inner, deps), app)
+    direct = Direct(app, places(app.state.dicomweb), lambda inner: around(inner, deps), app)
     return LoopbackHosts(direct, deps.settings.public_origins) if deps.open_actor else direct
 
 

@@ -15,8 +15,8 @@ from panorad.access.web.direct import Direct
 from panorad.access.web.middleware import LoopbackHosts
 
 
-def place(name: str) -> tuple[str, Callable[[Request], Response]]:
-    return f"/{name}/{{key}}", lambda request: PlainTextResponse(f"{name} {request.path_params['key']} {request.app.title}")
+def place(name: str) -> tuple[str, str, Callable[[Request], Response]]:
+    return "GET", f"/{name}/{{key}}", lambda request: PlainTextResponse(f"{name} {request.path_params['key']} {request.app.title}")
 
 
 def headed(inner: ASGIApp) -> ASGIApp:
@@ -33,12 +33,21 @@ class Titled(Starlette):
 
 def client() -> TestClient:
     behind = Titled(routes=[Route("/{rest:path}", lambda request: PlainTextResponse("behind"), methods=["GET", "POST", "HEAD"])])
-    return TestClient(Direct(behind, [place("a"), place("b")], headed, behind))
+    return TestClient(Direct(behind, [place("a"), place("b"), ("POST", "/c", sized)], headed, behind))
+
+
+async def sized(request: Request) -> Response:
+    return PlainTextResponse(f"{len(await request.body())} bytes")
 
 
 def test_places_are_answered_in_front_with_their_parameters_and_the_application() -> None:
     assert client().get("/a/7").text == "a 7 behind"
     assert client().get("/b/x%20y").text == "b x y behind"
+
+
+def test_an_endpoint_may_read_the_body() -> None:
+    assert client().post("/c", content=b"12345").text == "5 bytes"
+    assert client().get("/c").text == "behind"
 
 
 def test_whatever_is_no_place_or_not_read_goes_on() -> None:

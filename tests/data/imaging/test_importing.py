@@ -35,16 +35,18 @@ def test_a_folder_with_everything_in_it(center: Site, tmp_path: Path) -> None:
     with zipfile.ZipFile(folder / "more.zip", "w") as archive:
         archive.writestr("x/5.dcm", instance(5))
         archive.writestr("x/readme", "hello")
+        archive.writestr("x/inner.zip", (b"PK\x03\x04" + bytes(100)))
     (folder / "broken.zip").write_bytes(b"PK\x03\x04" + bytes(100))
     (folder / "loop").symlink_to(folder)
     report = take(center, folder)
     assert report.fates["stored"] == 4
     assert report.fates["duplicate"] == 1
     reasons = {Path(name.split("!")[-1]).name: reason for name, reason in report.refused}
-    assert set(reasons) == {"notes.txt", "empty.dcm", "cut.dcm", "readme", "broken.zip"}
+    assert set(reasons) == {"notes.txt", "empty.dcm", "cut.dcm", "readme", "inner.zip", "broken.zip"}
+    assert reasons["inner.zip"] == reasons["broken.zip"] == "a zip archive that is damaged, or lies in another one: unpack it first"
     assert reasons["empty.dcm"] == "the file is empty"
     assert all(reasons.values())
-    assert len(report.refused) == report.fates["refused"] == 5
+    assert len(report.refused) == report.fates["refused"] == 6
     for number in (1, 2, 3, 5):
         assert center.read(f"2.25.{number}") == [body(instance(number))]
 

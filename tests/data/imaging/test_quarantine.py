@@ -34,17 +34,17 @@ def test_bytes_and_note_are_on_disk_and_then_their_names(tmp_path: Path, monkeyp
     assert json.loads(note) == NOTE  # type: ignore[arg-type]
     assert data == b"bytes"
     assert names == {"0123.dcm", "0123.json"}
-    assert list(quarantine.kept(tmp_path)) == [(KEY, NOTE)]
+    assert [found[:2] for found in quarantine.kept(tmp_path)] == [(KEY, NOTE)]
 
 
 def test_the_same_bytes_again_change_nothing_but_bring_back_a_lost_note(tmp_path: Path) -> None:
     quarantine.keep(tmp_path, KEY, b"bytes", NOTE)
     other = {**NOTE, "reason": "something else"}
     quarantine.keep(tmp_path, KEY, b"bytes", other)
-    assert list(quarantine.kept(tmp_path)) == [(KEY, NOTE)]
+    assert [found[:2] for found in quarantine.kept(tmp_path)] == [(KEY, NOTE)]
     (tmp_path / KEY).with_suffix(".json").unlink()
     quarantine.keep(tmp_path, KEY, b"bytes", other)
-    assert list(quarantine.kept(tmp_path)) == [(KEY, other)]
+    assert [found[:2] for found in quarantine.kept(tmp_path)] == [(KEY, other)]
     assert len(list((tmp_path / "COUNTY").iterdir())) == 2
 
 
@@ -52,7 +52,7 @@ def test_the_same_bytes_again_change_nothing_but_bring_back_a_lost_note(tmp_path
 def test_bytes_whose_note_is_lost_are_still_found(tmp_path: Path, text: str) -> None:
     quarantine.keep(tmp_path, KEY, b"bytes", NOTE)
     (tmp_path / KEY).with_suffix(".json").write_text(text, "utf-8")
-    [(key, note)] = quarantine.kept(tmp_path)
+    [(key, note, _)] = quarantine.kept(tmp_path)
     assert (key, note["bytes"], note["reason"]) == (KEY, 5, "its note is lost")
 
 
@@ -67,6 +67,9 @@ def test_a_reindex_brings_the_list_back_from_the_notes(center: Site) -> None:
             center.put([data], center.institution(sender), f"scanner of {sender}")
     before = listed()
     assert [row[1] for row in before] == ["CLINIC", "COUNTY"]
+    for path in center.settings.quarantine.rglob("*.dcm"):
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    told = len(center.events(kind="instances.refused"))
     with center.center.owner() as owner:
         with owner(SYSTEM) as tx:
             tx.connection.execute("delete from quarantine")
@@ -76,3 +79,6 @@ def test_a_reindex_brings_the_list_back_from_the_notes(center: Site) -> None:
             lambda done, total: None,
         )  # fmt: skip
     assert listed() == before
+    with center.center.begin(SYSTEM) as tx:
+        assert {row.at.timestamp() for row in center.center.lists.quarantined(tx, 10, 0)[0]} == {1_600_000_000}
+    assert len(center.events(kind="instances.refused")) == told

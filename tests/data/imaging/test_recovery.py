@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import fcntl
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from panorad.data.imaging import recovery, store
 from panorad.data.imaging.intake import Refused
@@ -74,6 +77,25 @@ def test_the_index_built_from_storage_is_the_index_that_was(center: Site) -> Non
     assert len(center.read("2.25.2")) == 2
 
 
+def test_a_reindex_keeps_when_things_came(center: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    def times() -> list[tuple[object, ...]]:
+        with center.center.begin(SYSTEM) as tx:
+            return sorted(
+                tx.connection.execute(
+                    "select s.study_uid, e.series_uid, e.first_received, e.last_received, s.first_received, s.last_received"
+                    " from series e join study s on s.id = e.study_id"
+                )
+            )
+
+    for moment, one in ((1000, instance(1, 1, 1)), (3000, instance(1, 2, 1)), (2000, instance(1, 1, 2))):
+        monkeypatch.setattr("panorad.data.imaging.segment.time.time", lambda moment=moment: 1_600_000_000 + moment)
+        center.put([one])
+    monkeypatch.undo()
+    reindex(center)
+    one, two, three = (datetime.fromtimestamp(1_600_000_000 + moment, UTC) for moment in (1000, 2000, 3000))
+    assert times() == [("2.25.1", "2.25.1.1", one, two, one, three), ("2.25.1", "2.25.1.2", three, three, one, three)]
+
+
 def test_verify_finds_the_one_flipped_byte_also_after_a_reindex(center: Site) -> None:
     fill(center)
     assert verify(center) == (9, [])
@@ -112,7 +134,7 @@ def crashed(site: Site, contents: list[bytes]) -> Path:
     [mark] = site.settings.open_marks.iterdir()
     with site.center.owner() as begin, begin(SYSTEM) as tx:
         store.clear_index(tx)
-    site.center.indexer._known.clear()
+    site.center.indexer._memory.clear()
     for _, segment in site.center.intakes._idle:
         fcntl.flock(segment.fileno(), fcntl.LOCK_UN)  # as the end of its process does
     return site.center.blobs.path(recovery.Segment.key_of_mark(mark.name))

@@ -86,7 +86,7 @@ def test_a_size_beyond_eleven_octal_digits_is_read_again(tmp_path: Path) -> None
     from panorad.data.imaging.segment import _member, member_header
 
     head = member_header("1/2/3.dcm", 9 << 30, 1_700_000_000, b"\1" * 32)
-    assert _member(head, 512) == Member("1/2/3.dcm", 512, 9 << 30, b"\1" * 32)
+    assert _member(head, 512) == Member("1/2/3.dcm", 512, 9 << 30, b"\1" * 32, 1_700_000_000)
     info = tarfile.TarInfo.frombuf(head, "ascii", "strict")
     assert (info.name, info.size, info.mtime) == ("1/2/3.dcm", 9 << 30, 1_700_000_000)
 

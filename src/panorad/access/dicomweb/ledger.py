@@ -37,6 +37,10 @@ class OtherStudy(PanoradError):
     kind = Kind.CONFLICT
 
 
+class CutShort(PanoradError):
+    """The request could not be worked off to its end"""
+
+
 class NothingSent(PanoradError):
     """The request holds no instance"""
 

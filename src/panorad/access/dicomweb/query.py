@@ -25,8 +25,8 @@ UIDS: Mapping[Level, tuple[str, ...]] = {
     Level.SERIES: (STUDY_UID, SERIES_UID),
     Level.INSTANCE: (STUDY_UID, SERIES_UID, SOP_UID),
 }
-MORE = "The number of results exceeded the maximum supported by the server. Additional results can be requested."
-"""The words of PS3.18 section 10.6.3 for an answer that holds only the first results."""
+MORE = "There are {}{} additional results that can be requested"
+"""The words of PS3.18 section 8.3.4.4.1 for an answer that holds only some of the results."""
 
 _UNPRINTABLE = re.compile(r"[^ -~]")
 
@@ -56,10 +56,8 @@ class Find:
         base = base_url(request)
         rows = [retrievable(row, level, base) for row in page.rows]
         warnings = [*asked.warnings, *page.warnings]
-        if page.total > asked.query.offset + len(rows) and (
-            len(rows) == self.deps.limits.largest_page or "limit" not in request.query_params
-        ):
-            warnings.append(MORE)
+        if (remaining := page.total - asked.query.offset - len(rows)) > 0:
+            warnings.append(MORE.format("" if page.exact else "at least ", remaining))
         headers = {"X-Total-Count": str(page.total), "Cache-Control": "private, no-store"}
         if not page.exact:
             headers["X-Total-Count-Exact"] = "false"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -100,13 +100,9 @@ def routes(deps: DicomWebDeps) -> APIRouter:
     return router
 
 
-def reads(deps: DicomWebDeps) -> list[tuple[str, Callable[[Request], Response]]]:
-    """Every address that is read with GET, with its endpoint, the most asked for first."""
-    return [
-        (ROOT + address.path, cast("Callable[[Request], Response]", address.endpoint))
-        for address in addresses(deps)
-        if address.method == "GET"
-    ]
+def places(deps: DicomWebDeps) -> list[tuple[str, str, Endpoint]]:
+    """Every address below the root with its method and endpoint, the most asked for first."""
+    return [(address.method, ROOT + address.path, address.endpoint) for address in addresses(deps)]
 
 
 def description(table: tuple[Address, ...]) -> dict[str, object]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +16,7 @@ from panorad.access.dicomweb.assemble import METADATA, Assembly
 from panorad.access.dicomweb.deps import DicomWebDeps, Intake
 from panorad.access.dicomweb.errors import BodyTooLarge, MalformedBody, NotAcceptable, UnsupportedMedia, problem
 from panorad.access.dicomweb.feed import Feed
-from panorad.access.dicomweb.ledger import Ledger, NothingSent
+from panorad.access.dicomweb.ledger import CutShort, Ledger, NothingSent
 from panorad.access.dicomweb.media import DICOM, DICOM_JSON, DICOM_XML, RELATED, Wanted, accept_of, parse_parameters, wanted
 from panorad.access.dicomweb.metadata import json_response, xml_response
 from panorad.access.dicomweb.multipart import Parser, PartBegin, PartData, PartEnd
@@ -23,8 +24,8 @@ from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.query import warning
 from panorad.access.dicomweb.target import base_url
 from panorad.kit.errors import PanoradError
-from panorad.model.actor import Actor
 
+log = structlog.get_logger()
 WORKERS = 16
 """Store requests that one process works on at a time; further ones wait, and their senders with them."""
 
@@ -41,20 +42,20 @@ class Store:
         loop = asyncio.get_running_loop()
         feed = Feed(loop)
         try:
-            actor = await loop.run_in_executor(self._workers, self._deps.actor, request)
             form = report_form(accept_of(request))
             kind, parameters = _body_type(request)
         except PanoradError as error:
             return problem(error)
-        work = loop.run_in_executor(self._workers, self._work, feed, request, actor, kind, parameters)
+        work = loop.run_in_executor(self._workers, self._work, feed, request, kind, parameters)
         await feed.pump(request)
         ledger = await work
         return _answer(request, ledger, form)
 
-    def _work(self, feed: Feed, request: Request, actor: Actor, kind: str, parameters: dict[str, str]) -> Ledger:
+    def _work(self, feed: Feed, request: Request, kind: str, parameters: dict[str, str]) -> Ledger:
         ledger = Ledger()
         study = request.path_params.get("study", "")
         try:
+            actor = self._deps.actor(request)
             intake = self._deps.intakes.open(actor, f"stow {actor.name}@{request.client.host if request.client else ''}")
         except PanoradError as error:
             feed.stop()
@@ -65,12 +66,11 @@ class Store:
             arrivals = Arrivals(intake, ledger, study, self._deps.limits.part_bytes)
             try:
                 self._take(iter(feed), kind, parameters, arrivals)
-            except PanoradError as error:
-                ledger.broken = error
+            except Exception as error:
+                ledger.broken = error if isinstance(error, PanoradError) else CutShort()
                 arrivals.abort()
-            except BaseException:
-                arrivals.abort()
-                raise
+                if not isinstance(error, PanoradError):
+                    log.exception("a store request was cut short")
         finally:
             feed.stop()
             unflushed = _flushed(intake)

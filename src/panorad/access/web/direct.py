@@ -1,4 +1,4 @@
-"""The busiest addresses, answered without the web framework's layers: one regular expression each, then the endpoint in a worker thread.
+"""The busiest addresses, answered without the web framework's layers: one regular expression each, then the endpoint.
 
 The same endpoints stand in the framework's router too, which takes whatever does not match here: other methods, unknown addresses.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from inspect import iscoroutinefunction
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,6 +18,7 @@ from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _THREADS = 32
+Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 _Job = tuple["asyncio.Future[Response]", Callable[[Request], Response], Request]
 
 
@@ -84,16 +86,16 @@ def _settle(answer: asyncio.Future[Response], response: Response | None, error: 
 
 
 class Direct:
-    """An ASGI application in front of another: it answers GET at its own places, in their order, and leaves the rest to `otherwise`.
+    """An ASGI application in front of another: it answers at its own places, in their order, and leaves the rest to `otherwise`.
 
-    A place is an address with its parameters in braces, and a plain function. `around` puts the shell's middleware around what is
-    answered here; `application` is what requests see as theirs.
+    A place is a method, an address with its parameters in braces, and an endpoint: a plain function, which is called in a worker thread,
+    or a coroutine function. `around` puts the shell's middleware around what is answered here; `application` is what requests see.
     """
 
     def __init__(
         self,
         otherwise: ASGIApp,
-        places: Iterable[tuple[str, Callable[[Request], Response]]],
+        places: Iterable[tuple[str, str, Endpoint]],
         around: Callable[[ASGIApp], ASGIApp],
         application: object,
     ) -> None:
@@ -101,12 +103,14 @@ class Direct:
         self._application = application
         self._inner = around(self._answer)
         self._threads = Threads()
-        self._places = [(compile_path(path), endpoint) for path, endpoint in places]
+        self._places = defaultdict(list)
+        for method, path, endpoint in places:
+            self._places[method].append((compile_path(path), endpoint))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
-        if scope["type"] == "http" and scope["method"] == "GET":
-            for (pattern, _, convertors), endpoint in self._places:
+        if scope["type"] == "http":
+            for (pattern, _, convertors), endpoint in self._places.get(scope["method"], ()):
                 if found := pattern.match(scope["path"]):
                     scope["app"], scope["endpoint"] = self._application, endpoint
                     scope["path_params"] = {name: convertors[name].convert(value) for name, value in found.groupdict().items()}
@@ -115,5 +119,6 @@ class Direct:
         await self._otherwise(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = await self._threads.run(scope["endpoint"], Request(scope, receive, send))
+        endpoint, request = scope["endpoint"], Request(scope, receive, send)
+        response = await (endpoint(request) if iscoroutinefunction(endpoint) else self._threads.run(endpoint, request))
         await response(scope, receive, send)

@@ -28,6 +28,7 @@ _FLUSH_EVERY = 200
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 """What zipfile unpacks piece by piece. With the other methods a few kilobytes may become gigabytes in memory before we see one byte."""
+_ARCHIVE = "a zip archive that is damaged, or lies in another one: unpack it first"
 _UNREADABLE = (OSError, EOFError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
 
 
@@ -109,7 +110,7 @@ def _members(path: Path, most: int | None) -> Iterator[Source]:
     try:
         archive = zipfile.ZipFile(path)
     except _UNREADABLE:
-        yield _file(path)  # refused as any other file that is not DICOM
+        yield _file(path)  # refused when it is taken, with the reason
         return
     with archive:
         for info in archive.infolist():
@@ -215,7 +216,7 @@ def _take(intake: Intake, source: Source) -> str | None:
                 parts = split(head)
             except DatasetInvalid as error:
                 if head[128:132] != b"DICM":
-                    return f"not DICOM: {error.detail}"
+                    return _ARCHIVE if head.startswith(b"PK\3\4") else f"not DICOM: {error.detail}"
             else:
                 if parts.meta.get("00020002") == _MEDIA_DIRECTORY:
                     return "a DICOMDIR: the files it lists are imported, it is not an image"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ import structlog
 from panorad.data.imaging import quarantine, store
 from panorad.data.imaging.blobs import Blobs, ObjectAbsent
 from panorad.data.imaging.describe import describe
+from panorad.data.imaging.memory import Memory
 from panorad.data.imaging.segment import Segment
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Begin, Transaction
@@ -29,7 +30,6 @@ from panorad.model.instance import Fate, Header, Place, Receipt
 
 _WINDOW_S = 0.2
 _BATCH = 400
-_KNOWN_SERIES = 4096
 log = structlog.get_logger()
 
 
@@ -92,7 +92,7 @@ class Indexer:
         self._items: list[Item] = []
         self._sealed: list[Segment] = []
         self._owed: dict[int, int] = defaultdict(int)
-        self._known: OrderedDict[_SeriesKey, tuple[int, int]] = OrderedDict()
+        self._memory = Memory()
         self._wake = threading.Condition()
         self._urgent = False
         self._stopping = False
@@ -162,7 +162,7 @@ class Indexer:
             except Exception as error:
                 reason = error.message if isinstance(error, PanoradError) else type(error).__name__
                 log.error("index write failed, will try again", reason=reason, items=len(batch))
-                self._known.clear()
+                self._memory.clear()
                 if self._stopping:
                     return
                 time.sleep(delay)
@@ -187,11 +187,11 @@ class Indexer:
         """Write items of one intake. Raises what is to be tried again; an item that the index cannot hold is quarantined."""
         intake = items[0].intake
         try:
-            receipts, learned = store.retry(partial(self._write_for, intake.actor, items))
+            receipts = store.retry(partial(self._write_for, intake.actor, items))
         except Exception as error:
             if isinstance(error, PanoradError) and error.kind is Kind.UNAVAILABLE:
                 raise
-            self._known.clear()
+            self._memory.clear()
             if again:  # the index may have been rebuilt under the series that were known
                 self._write(items, again=False)
             elif len(items) > 1:
@@ -201,9 +201,7 @@ class Indexer:
                 self._set_aside(items[0], error)
             return
         intake.receipts.extend(receipts)
-        self._known.update(learned)
-        while len(self._known) > _KNOWN_SERIES:
-            self._known.popitem(last=False)
+        self._memory.keep()
 
     def _set_aside(self, item: Item, error: Exception) -> None:
         """Quarantine what the index cannot hold."""
@@ -221,9 +219,9 @@ class Indexer:
         aside = Quarantined(item.intake, key, "not-indexed", reason, item.header.sop_uid, item.length)
         store.retry(partial(self._write_for, item.intake.actor, [aside]))
 
-    def _write_for(self, actor: Actor, items: list[Item]) -> tuple[list[Receipt], dict[_SeriesKey, tuple[int, int]]]:
+    def _write_for(self, actor: Actor, items: list[Item]) -> list[Receipt]:
         receipts: dict[int, Receipt] = {}
-        learned: dict[_SeriesKey, tuple[int, int]] = {}
+        self._memory.drop()
         with self._relaxed(actor) as tx:
             for item in items:
                 if isinstance(item, Quarantined):
@@ -234,19 +232,17 @@ class Indexer:
                 if isinstance(item, Landed):
                     groups[self._series_key(actor, item.header), item.key].append((n, item))
             for (series, key), members in sorted(groups.items(), key=lambda group: group[0]):
-                fates = self._write_series(tx, actor, series, key, [landed for _, landed in members], learned)
+                fates = self._write_series(tx, actor, series, key, [landed for _, landed in members])
                 for (n, landed), fate in zip(members, fates, strict=True):
                     h = landed.header
                     receipts[n] = Receipt(h.sop_class, h.sop_uid, h.study_uid, h.series_uid, fate)
-        return [receipts[n] for n in sorted(receipts)], learned
+        return [receipts[n] for n in sorted(receipts)]
 
     def _series_key(self, actor: Actor, header: Header) -> _SeriesKey:
         return (actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid)
 
-    def _write_series(
-        self, tx: Transaction, actor: Actor, series: _SeriesKey, key: str, landed: list[Landed], learned: dict[_SeriesKey, tuple[int, int]]
-    ) -> list[Fate]:
-        known = learned.get(series) or self._known.get(series)
+    def _write_series(self, tx: Transaction, actor: Actor, series: _SeriesKey, key: str, landed: list[Landed]) -> list[Fate]:
+        known = self._memory.get("series", *series)
         objects: dict[str, Any] = {"study": series[3], "series": series[4], "patient": series[2], "issuer": series[1]}
         if known is None:
             first = landed[0]
@@ -256,8 +252,8 @@ class Indexer:
             known, new_study = store.ensure_series(tx, actor, series[1], first.header, description)
             if new_study:
                 tx.emit(Event("study.stored", objects))
-            learned[series] = known
-        fates = store.add_instances(tx, actor, known, key, landed)
+            self._memory.learn("series", *series, id=known)
+        fates = store.add_instances(tx, actor, self._memory, known, key, landed)
         counts: dict[str, int] = {fate: fates.count(fate) for fate in ("stored", "duplicate", "conflict") if fate in fates}
         tx.emit(
             Event("instances.received", objects, {**counts, "bytes": sum(item.length for item in landed), "via": landed[0].intake.source})

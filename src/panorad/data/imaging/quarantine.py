@@ -45,12 +45,13 @@ def _write(path: Path, data: Buffer) -> None:
     fresh.rename(path)
 
 
-def kept(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The key and the note of everything in quarantine. Where a note is lost, one that says so."""
+def kept(folder: Path) -> Iterator[tuple[str, Mapping[str, Any], float]]:
+    """Everything in quarantine: its key, its note, and since when, in seconds since 1970. Where a note is lost, one that says so."""
     for path in sorted(folder.rglob("*.dcm")):
-        note = {"source": "reindex", "kind": "data-set-invalid", "reason": "its note is lost", "sop_uid": "", "bytes": path.stat().st_size}
+        stat = path.stat()
+        note = {"source": "reindex", "kind": "data-set-invalid", "reason": "its note is lost", "sop_uid": "", "bytes": stat.st_size}
         with suppress(OSError, ValueError):
             said = json.loads(path.with_suffix(".json").read_text("utf-8"))
             if isinstance(said, dict) and said.keys() >= note.keys():
                 note = said
-        yield path.relative_to(folder).as_posix(), note
+        yield path.relative_to(folder).as_posix(), note, stat.st_mtime

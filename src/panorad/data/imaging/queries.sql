@@ -28,6 +28,21 @@ select ordinal, fate from add_instances(%s, %s, %s, %s, %s::jsonb);
 insert into quarantine (institution_id, source, kind, reason, sop_uid, key, bytes) values (%s, %s, %s, %s, %s, %s, %s)
 on conflict (key) do update set received_at = now(), source = excluded.source;
 
+-- name: restore_quarantined
+insert into quarantine (institution_id, source, kind, reason, sop_uid, key, bytes, received_at)
+values (%s, %s, %s, %s, %s, %s, %s, to_timestamp(%s))
+on conflict (key) do nothing;
+
+-- name: set_received
+update series e set first_received = to_timestamp(r.first), last_received = to_timestamp(r.last)
+from jsonb_to_recordset(%s::jsonb) as r(institution integer, study text, series text, first bigint, last bigint)
+     join study s on s.study_uid = r.study and s.institution_id = r.institution
+where e.study_id = s.id and e.series_uid = r.series;
+
+-- name: set_received_of_studies
+update study s set first_received = e.first, last_received = e.last
+from (select study_id, min(first_received) as first, max(last_received) as last from series group by study_id) e where e.study_id = s.id;
+
 -- name: seal_objects
 update object set sealed_at = now() where key = any (%s);
 

@@ -15,10 +15,10 @@ from blake3 import blake3
 from panorad.data.imaging import store
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
-from panorad.data.imaging.indexer import Indexer, Landed, Quarantined
+from panorad.data.imaging.indexer import Indexer, Landed
 from panorad.data.imaging.part10 import split
 from panorad.data.imaging.quarantine import kept
-from panorad.data.imaging.segment import Segment, abandoned, members, trim
+from panorad.data.imaging.segment import Member, Segment, abandoned, members, trim
 from panorad.kit.errors import PanoradError
 from panorad.kit.transaction import Begin
 from panorad.model.actor import SYSTEM, Actor
@@ -46,27 +46,28 @@ def _code_of(key: str) -> str:
     return key.split("/")[1]
 
 
-def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iterator[tuple[Landed, bool]]:
+def read_object(blobs: Blobs, reader: Reader, key: str, known: set[int]) -> Iterator[tuple[Landed, Member, bool]]:
     """The complete members of an object that the index does not know, checked as they were when they arrived.
 
     The flag tells whether the bytes are those that were received: after a loss of power a member's header may have reached the disk
     and its bytes not.
     """
-    for name, at, length, received in members(blobs.path(key)):
-        if at in known:
+    for member in members(blobs.path(key)):
+        if member.at in known:
             continue
-        with blobs.view(Place(key, at, length, 0)) as view:
+        with blobs.view(Place(key, member.at, member.length, 0)) as view:
             try:
                 parts = split(view)
                 data = view[parts.data_at :]
                 header = scan(data, parts.transfer_syntax)
                 check_extent(data, header)
             except (DatasetInvalid, HeaderIncomplete) as error:
-                log.error("a stored member cannot be read", object=key, member=name, reason=error.message)
+                log.error("a stored member cannot be read", object=key, member=member.name, reason=error.message)
                 continue
             digest = _digest(data)
             data.release()
-        yield Landed(reader, key, at, length, parts.data_at, header, received or digest), digest == (received or digest)
+        landed = Landed(reader, key, member.at, member.length, parts.data_at, header, member.digest or digest)
+        yield landed, member, digest == landed.digest
 
 
 def _digest(data: memoryview) -> bytes:
@@ -107,7 +108,7 @@ def _recover_one(begin: Begin, indexer: Indexer, blobs: Blobs, key: str, reader:
     with begin(reader.actor) as tx:
         known = store.indexed_offsets(tx, key)
     landed = []
-    for item, whole in read_object(blobs, reader, key, known):
+    for item, _, whole in read_object(blobs, reader, key, known):
         if whole:
             landed.append(item)
         else:  # it was never acknowledged, and its sender will send it again
@@ -135,14 +136,18 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     with owner(SYSTEM) as tx:
         store.clear_index(tx)
     count = 0
+    received: dict[tuple[int, str, str], tuple[int, int]] = {}  # of each series: when its first and its last instance came
     damaged: list[Landed] = []  # come last, so that a whole copy under the same UIDs is found first
     for n, path in enumerate(paths, 1):
         key = path.relative_to(blobs.folder).as_posix()
         reader = Reader(actor_of(_code_of(key)), "reindex")
         batch: list[Landed] = []
-        for landed, whole in read_object(blobs, reader, key, set()):
+        for landed, member, whole in read_object(blobs, reader, key, set()):
             (batch if whole else damaged).append(landed)
             count += 1
+            series = reader.actor.institution or 0, landed.header.study_uid, landed.header.series_uid
+            first, last = received.get(series, (member.received, member.received))
+            received[series] = min(first, member.received), max(last, member.received)
             if len(batch) == 500:
                 indexer.submit(batch)
                 batch = []
@@ -156,11 +161,11 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
         indexer.wait(landed.intake, 600)
     with begin(SYSTEM) as tx:
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
+        store.set_received(tx, received)
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
-    for key, note in kept(quarantine):
-        reader = Reader(actor_of(key.split("/")[0]), note["source"])
-        indexer.submit([Quarantined(reader, key, note["kind"], note["reason"], note["sop_uid"], note["bytes"])])
-        indexer.wait(reader, 60)
+    for key, note, kept_at in kept(quarantine):
+        with begin(actor_of(key.split("/")[0])) as tx:
+            store.restore_quarantined(tx, key, note, kept_at)
     return count
 
 

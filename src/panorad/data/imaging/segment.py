@@ -42,12 +42,16 @@ def storage_error(error: OSError) -> PanoradError:
 
 
 class Member(NamedTuple):
-    """A complete member of a segment: its name, the offset and length of its bytes, the digest of its data set as it was received."""
+    """A complete member of a segment: its name, the offset and length of its bytes, the digest of its data set as it was received.
+
+    And when that was, in seconds since 1970.
+    """
 
     name: str
     at: int
     length: int
     digest: bytes
+    received: int
 
 
 def member_header(name: str, size: int, mtime: int, digest: bytes) -> bytes:
@@ -81,9 +85,10 @@ def _member(head: bytes, at: int) -> Member | None:
         size = int.from_bytes(raw[1:], "big") if raw[0] & 0x80 else int(raw[:11], 8)
         name, prefix = (part.split(b"\0", 1)[0].decode("ascii") for part in (head[0:100], head[345:500]))
         digest = base64.urlsafe_b64decode(head[265:297].rstrip(b"\0") + head[297:329].rstrip(b"\0"))
+        received = int(head[136:147], 8)
     except ValueError:
         return None
-    return Member(f"{prefix}/{name}" if prefix else name, at, size, digest)
+    return Member(f"{prefix}/{name}" if prefix else name, at, size, digest, received)
 
 
 def members(path: Path) -> Iterator[Member]:

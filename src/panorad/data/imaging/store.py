@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -10,6 +9,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
 
+from panorad.data.imaging.memory import Memory
 from panorad.kit import db
 from panorad.kit.sql import Queries
 from panorad.kit.transaction import Transaction
@@ -80,11 +80,15 @@ def _number(text: str) -> int | None:
     return value if -(2**31) <= value < 2**31 else None
 
 
-def _vocabulary(tx: Transaction, table: str, uid: str) -> int:
-    """The short id of a SOP class or transfer syntax UID."""
-    found = db.one(tx, Q[f"find_{table}"], (uid,)) or db.one(tx, Q[f"add_{table}"], (uid,)) or db.one(tx, Q[f"find_{table}"], (uid,))
+def _id_of(tx: Transaction, memory: Memory, table: str, *name: Any) -> int:
+    """The id of an object, a SOP class or a transfer syntax by its key or UID, which is added where it is new."""
+    if (known := memory.get(table, name[0])) is not None:
+        return int(known)
+    find, add = (Q[f"find_{table}"], name[:1]), (Q[f"add_{table}"], name)
+    found = db.one(tx, *find) or db.one(tx, *add) or db.one(tx, *find)
     if found is None:
-        raise AssertionError(uid)
+        raise AssertionError(name)
+    memory.learn(table, name[0], id=found[0])
     return int(found[0])
 
 
@@ -119,21 +123,11 @@ def ensure_series(tx: Transaction, actor: Actor, issuer: str, header: Header, de
     return (row[0], row[1]), row[2]
 
 
-def add_instances(tx: Transaction, actor: Actor, ids: tuple[int, int], key: str, landed: Sequence[Any]) -> list[Fate]:
+def add_instances(tx: Transaction, actor: Actor, memory: Memory, ids: tuple[int, int], key: str, landed: Sequence[Any]) -> list[Fate]:
     """Index landed instances of one series and object; what became of each, in order."""
-    found = (
-        db.one(tx, Q["find_object"], (key,))
-        or db.one(tx, Q["add_object"], (key, actor.institution))
-        or db.one(tx, Q["find_object"], (key,))
-    )
-    if found is None:
-        raise AssertionError(key)
-    classes = {h.sop_class: 0 for h in (item.header for item in landed)}
-    syntaxes = {h.transfer_syntax: 0 for h in (item.header for item in landed)}
-    for uid in classes:
-        classes[uid] = _vocabulary(tx, "sop_class", uid)
-    for uid in syntaxes:
-        syntaxes[uid] = _vocabulary(tx, "transfer_syntax", uid)
+    object_id = _id_of(tx, memory, "object", key, actor.institution)
+    classes = {uid: _id_of(tx, memory, "sop_class", uid) for uid in {item.header.sop_class for item in landed}}
+    syntaxes = {uid: _id_of(tx, memory, "transfer_syntax", uid) for uid in {item.header.transfer_syntax for item in landed}}
     rows = [
         {"uid": h.sop_uid, "sop_key": sop_key(h.sop_uid), "at": item.at, "length": item.length, "data_at": item.data_at,
          "pixel_at": _within(h.pixel_at, 32), "number": h.number, "frames": h.frames, "rows": h.rows, "columns": h.columns,
@@ -143,13 +137,33 @@ def add_instances(tx: Transaction, actor: Actor, ids: tuple[int, int], key: str,
         for item in landed
         for h in (item.header,)
     ]  # fmt: skip
-    answer = db.rows(tx, Q["add_instances"], (actor.institution, ids[0], ids[1], found[0], json.dumps(rows)))
+    answer = db.rows(tx, Q["add_instances"], (actor.institution, ids[0], ids[1], object_id, db.as_json(rows)))
     return [cast(Fate, fate) for _, fate in sorted(answer)]
 
 
 def add_quarantined(tx: Transaction, key: str, source: str, kind: str, reason: str, sop_uid: str, size: int) -> None:
     """Tell the operator of bytes kept aside; the same bytes again only renew the row."""
     db.run(tx, Q["add_quarantined"], (tx.actor.institution, source, kind, reason, sop_uid, key, size))
+
+
+def restore_quarantined(tx: Transaction, key: str, note: Mapping[str, Any], kept_at: float) -> None:
+    """List bytes that were kept aside at `kept_at` (seconds since 1970) again, unless they are listed."""
+    said = (note["source"], note["kind"], note["reason"], note["sop_uid"])
+    db.run(tx, Q["restore_quarantined"], (tx.actor.institution, *said, key, note["bytes"], kept_at))
+
+
+def set_received(tx: Transaction, series: Mapping[tuple[int, str, str], tuple[int, int]]) -> None:
+    """Say when series came, and with them their studies.
+
+    `series`: institution, Study and Series Instance UID to the times of the first and the last instance, in seconds since 1970.
+    """
+    rows = [
+        {"institution": institution, "study": study, "series": uid, "first": first, "last": last}
+        for (institution, study, uid), (first, last) in series.items()
+    ]
+    for start in range(0, len(rows), 5000):
+        db.run(tx, Q["set_received"], (db.as_json(rows[start : start + 5000]),))
+    db.run(tx, Q["set_received_of_studies"])
 
 
 def seal_objects(tx: Transaction, keys: Sequence[str]) -> None:
