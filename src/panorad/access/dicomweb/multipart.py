@@ -59,6 +59,8 @@ class Parser:
         self._state = _State.PREAMBLE
         self._held = b"\r\n"  # so that a boundary at the very beginning is at the start of a line
         self._fresh = 0
+        self._searched = b""
+        self._marks: list[int] = []  # where what was searched for stands in the current bytes, the last one first
         self.parts = 0
 
     @property
@@ -68,12 +70,8 @@ class Parser:
 
     def feed(self, chunk: bytes | memoryview) -> Iterator[Event]:
         """The events that `chunk` completes, in order. Data views are valid until the next call."""
-        raw = bytes(chunk)
-        if self._held and self._state is _State.DATA and not self._may_end_in(raw):
-            yield from self._piece(memoryview(self._held), 0, len(self._held))
-            self._held = b""
-        data = memoryview(self._held + raw if self._held else raw)
-        self._held = b""
+        data = memoryview(self._held + chunk if self._held else bytes(chunk))
+        self._held, self._marks, self._searched = b"", [], b""
         at = 0
         while at < len(data) or at == 0:
             step = {_State.PREAMBLE: self._preamble, _State.HEADERS: self._headers, _State.DATA: self._data}.get(self._state)
@@ -84,11 +82,6 @@ class Parser:
             if after is None:
                 return
             at = after
-
-    def _may_end_in(self, raw: bytes) -> bool:
-        """Whether a boundary may begin in what is held back; otherwise that is data, and `raw` need not be copied behind it."""
-        mark = self._line + self._dashes
-        return (self._held + raw[: len(mark)]).find(mark) >= 0 or len(raw) < len(mark) or len(self._held) >= len(mark)
 
     def close(self) -> None:
         """The body has ended: raises MalformedBody when the closing boundary never came."""
@@ -125,7 +118,7 @@ class Parser:
     def _data(self, data: memoryview, at: int) -> tuple[int | None, tuple[Event, ...]]:
         found = self._delimiter(data, at, self._line)
         if found is None or found[2] is None:
-            keep = max(at, len(data) - len(self._line) - len(self._dashes) + 1) if found is None else found[0]
+            keep = self._begun(data, at) if found is None else found[0]
             events = self._piece(data, at, keep)
             self._hold(data, keep)
             return None, events
@@ -138,6 +131,16 @@ class Parser:
         self._fresh -= skipped
         return (PartData(data[start + skipped : stop]),) if stop > start + skipped else ()
 
+    def _begun(self, data: memoryview, at: int) -> int:
+        """Where a boundary may begin that the next chunk completes; the end of the data when none does."""
+        mark = self._line + self._dashes
+        start = max(at, len(data) - len(mark) + 1)
+        tail = bytes(data[start:])
+        begun = tail.find(mark[:1])
+        while begun >= 0 and not mark.startswith(tail[begun:]):
+            begun = tail.find(mark[:1], begun + 1)
+        return start + begun if begun >= 0 else len(data)
+
     def _enter(self, kind: bytes | None, after: int) -> int:
         self._state = _State.EPILOGUE if kind == b"--" else _State.HEADERS
         return after
@@ -149,8 +152,7 @@ class Parser:
         """The next boundary: where its line break begins, where the next thing begins, what ended it (None: not known yet)."""
         raw: bytes = data.obj  # type: ignore[assignment]  # the views made by feed lie on bytes
         mark = line + self._dashes
-        start = at
-        while (found := raw.find(mark, start)) >= 0:
+        for found in self._found(raw, mark, at):
             after = found + len(mark)
             tail = raw[after : after + PADDING_BYTES + 2]
             if tail.startswith(b"--"):
@@ -162,8 +164,19 @@ class Parser:
                     return found, after + len(ending), ending
             if padded in (b"", b"\r", b"-") and len(tail) < PADDING_BYTES + 2:
                 return found, after, None
-            start = found + 1
         return None
+
+    def _found(self, raw: bytes, mark: bytes, at: int) -> Iterator[int]:
+        """Where a mark stands in the current bytes, from `at` on. Searched once, from their end: CPython is faster at that."""
+        if mark != self._searched:
+            self._marks, self._searched = [], mark
+            end = len(raw)
+            while (last := raw.rfind(mark, at, end)) >= 0:
+                self._marks.append(last)
+                end = last + len(mark) - 1
+        while self._marks:
+            if (found := self._marks.pop()) >= at:
+                yield found
 
 
 def write_boundary() -> str:
