@@ -1,4 +1,7 @@
-"""STOW-RS: 200 slices in one multipart POST, and 4 x 50 in four POSTs at once. Claim: at least 3 times Orthanc's throughput."""
+"""STOW-RS: 200 slices in one multipart POST, and 4 x 50 in four POSTs at once.
+
+Claims: at least 3 times Orthanc's throughput with one request, 2.5 times with four at once.
+"""
 
 import os
 import time
@@ -14,7 +17,7 @@ from .rivals import Side
 from .sanity import assert_stored
 
 ONE = Claim("STOW-RS, one request", "images/s", "more", ratio=3)
-FOUR = Claim("STOW-RS, four requests", "images/s", "more", ratio=3)
+FOUR = Claim("STOW-RS, four requests", "images/s", "more", ratio=2.5)
 HEADERS = {"Content-Type": f'multipart/related; type="application/dicom"; boundary={BOUNDARY}', "Accept": DICOM_JSON}
 
 
