@@ -369,3 +369,11 @@ def test_what_cannot_be_given_is_not_acceptable(both: Both, center: Center) -> N
 @pytest.mark.parametrize("query", ["limit=x", "offset=-1", "StudyDate=yesterday", "NoSuchKeyword=1"])
 def test_a_bad_query_is_a_bad_request(center: Center, query: str) -> None:
     assert requests.get(f"{center.dicomweb}/studies?{query}", timeout=30).status_code == 400
+
+
+def test_patients_can_be_searched_as_well(center: Center, both: Both) -> None:
+    answer = requests.get(f"{center.dicomweb}/patients", {"PatientName": "zhang*", "PatientID": "DWC-1"}, timeout=30)
+    [patient] = answer.json()
+    assert patient["00100020"]["Value"] == ["DWC-1"]
+    assert patient["00201200"]["Value"] == [1]
+    assert "00081190" not in patient

@@ -88,7 +88,10 @@ class Ledger:
 
     @property
     def status(self) -> int:
-        """200 when all is stored, 202 when some is or with warnings, else what the gravest failure is (PS3.18 Table 10.5.3-1)."""
+        """200 when all is stored, 202 when some is or with warnings, else what the gravest failure is (PS3.18 Table 10.5.3-1).
+
+        400 is for instances that could not be read, 409 for those that could and are not to be stored.
+        """
         errors = [failure.error for failure in self.failures] + ([self.broken] if self.broken else [])
         if self.receipts:
             return 202 if errors or any(r.fate == "conflict" for r in self.receipts) else 200
@@ -97,7 +100,8 @@ class Ledger:
                 return status_for(found)
         if self.broken is not None:
             return status_for(self.broken)
-        return 503 if any(e.kind is Kind.UNAVAILABLE for e in errors) else 409 if errors else 400
+        kinds = {error.kind for error in errors}
+        return 503 if Kind.UNAVAILABLE in kinds else 409 if kinds - {Kind.INVALID} else 400
 
     def dataset(self, base: str, study: str) -> dict[str, Any]:
         """The Store Instances Response Module (PS3.18 annex I.2) in the DICOM JSON Model."""

@@ -74,8 +74,8 @@ def _told(query: Query) -> dict[str, Any]:
 
 def retrievable(row: Mapping[str, Any], level: Level, base: str) -> Mapping[str, Any]:
     """A result with its Retrieve URL, in the order of tags that the DICOM JSON Model asks for."""
-    uids = [(row.get(tag, {}).get("Value") or [""])[0] for tag in UIDS[level]]
-    if not all(uids):
+    uids = [(row.get(tag, {}).get("Value") or [""])[0] for tag in UIDS.get(level, ())]
+    if not uids or not all(uids):
         return row
     complete = {**row, RETRIEVE_URL: {"vr": "UR", "Value": [url_of(base, *uids)]}}
     return {tag: complete[tag] for tag in sorted(complete)}

@@ -53,6 +53,7 @@ def addresses(deps: DicomWebDeps) -> tuple[Address, ...]:
         Address("GET", STUDY + "/instances", find.at(Level.INSTANCE), "Search for instances of a study."),
         Address("GET", "/series", find.at(Level.SERIES), "Search for series of all studies."),
         Address("GET", "/instances", find.at(Level.INSTANCE), "Search for instances of all studies."),
+        Address("GET", "/patients", find.at(Level.PATIENT), "Search for patients (beyond PS3.18, as other archives have it)."),
         Address("GET", STUDY + "/metadata", metadata.metadata, "Metadata of a study."),
         Address("GET", INSTANCE + "/metadata", metadata.metadata, "Metadata of an instance."),
         Address("GET", STUDY, retrieve.instances, "All instances of a study."),
