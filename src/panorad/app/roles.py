@@ -19,7 +19,7 @@ _PR_SET_PDEATHSIG = 1
 _HTTP_BUFFER = 1 << 20
 """Bytes of a request's body handed over at once, at most; each handing over takes two changes of thread."""
 _LOOK_FOR_ABANDONED = 10
-"""Rounds of the worker, about a second each, between looks for segments whose process died."""
+"""Rounds of the worker, about a second each, between looks for segments whose process died, and between seals on the event log."""
 
 
 def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
@@ -65,7 +65,7 @@ def dimse(settings: Settings) -> None:
 
 
 def worker(settings: Settings) -> None:
-    """Settles quiet series, indexes what a process that died left, keeps blank segments and the event table's partitions ready."""
+    """Settles quiet series, indexes what a process that died left, seals events, keeps blank segments and partitions ready."""
     import structlog
 
     from panorad.app.center import Center
@@ -85,6 +85,7 @@ def worker(settings: Settings) -> None:
                         process.ensure_partitions(tx)
                 if rounds % _LOOK_FOR_ABANDONED == 0:
                     recover(center.begin, center.indexer, center.blobs, settings.open_marks, center.actor_of)
+                    process.seal_some(center.begin)
                 rounds += 1
                 center.blanks.refill()
                 if settle_some(center.begin, center.blobs, settings.cache, settings.settle_after_s):

@@ -9,6 +9,7 @@ import typer
 
 from panorad import __version__
 from panorad.cli import accounts, archive
+from panorad.cli.audit import audit
 from panorad.cli.console import Home, err, errors, out, settings_of
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.add_typer(accounts.institutions, name="institution")
 app.add_typer(accounts.nodes, name="node")
 app.add_typer(accounts.users, name="user")
+app.add_typer(audit, name="audit")
 archive.add_to(app)
 
 ROLES = ("web", "dimse", "worker")

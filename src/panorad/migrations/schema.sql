@@ -246,6 +246,18 @@ CREATE TABLE public.event_rest (
     study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
 );
 
+CREATE TABLE public.event_seal (
+    number bigint NOT NULL,
+    first_id bigint NOT NULL,
+    last_id bigint NOT NULL,
+    sealed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    rows bytea NOT NULL,
+    chain bytea NOT NULL,
+    CONSTRAINT event_seal_check CHECK (((last_id >= first_id) AND (length(rows) > 0) AND ((length(rows) % 16) = 0) AND (length(chain) = 32)))
+);
+
+COMMENT ON TABLE public.event_seal IS 'What events were when they were sealed: appended to, never changed.';
+
 CREATE TABLE public.instance (
     id bigint NOT NULL,
     series_id bigint NOT NULL,
@@ -497,6 +509,9 @@ ALTER TABLE ONLY public.event
 ALTER TABLE ONLY public.event_rest
     ADD CONSTRAINT event_rest_pkey PRIMARY KEY (id, at);
 
+ALTER TABLE ONLY public.event_seal
+    ADD CONSTRAINT event_seal_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY public.instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
 
@@ -692,6 +707,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.conflict TO panorad_app;
 GRANT USAGE ON SEQUENCE public.conflict_id_seq TO panorad_app;
 
 GRANT SELECT,INSERT ON TABLE public.event TO panorad_app;
+
+GRANT SELECT,INSERT ON TABLE public.event_seal TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.instance TO panorad_app;
 

@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "institution.added": "An institution was added",
     "node.added": "A DICOM node was added",
     "archive.verified": "Stored bytes were read back against their digests",
+    "audit.verified": "The event log was read again against its seals",
     "archive.reindexed": "The index was rebuilt from storage",
     "center.started": "The center started",
 }

@@ -32,3 +32,21 @@ select wind_event_clock();
 
 -- name: ensure_partitions
 select ensure_event_partitions(%s);
+
+-- name: may_seal
+select pg_try_advisory_xact_lock(%s);
+
+-- name: last_seal
+select number, first_id, last_id, rows, chain from event_seal order by number desc limit 1;
+
+-- name: seals
+select number, first_id, last_id, rows, chain from event_seal where number > %s order by number limit %s;
+
+-- name: add_seal
+insert into event_seal (number, first_id, last_id, rows, chain) values (%s, %s, %s, %s, %s);
+
+-- name: digests
+-- The whole row as canonical JSON, times in microseconds since 1970; as far as events are final, where no end is given.
+select id, substr(sha256(convert_to(jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, outcome, actor_kind, actor,
+    account_id, institution_id, purpose, source, objects, detail)::text, 'UTF8')), 1, 16)
+from event where id > %(after)s and id <= coalesce(%(upto)s::bigint, (select events_final()) - 1) order by id, at limit %(limit)s;

@@ -10,6 +10,7 @@ from panorad.kit.sql import Queries
 from panorad.kit.transaction import Statement, Transaction
 
 Q = Queries(__file__)
+_SEALING = 0x7365616C
 
 
 def appending(row: Mapping[str, Any]) -> Statement:
@@ -44,3 +45,29 @@ def ensure_partitions(tx: Transaction, months: int) -> None:
 def wind_clock(tx: Transaction) -> None:
     """Let new events come after all that there are."""
     db.rows(tx, Q["wind_clock"])
+
+
+def may_seal(tx: Transaction) -> bool:
+    """Whether this transaction is the only one that seals."""
+    row = db.one(tx, Q["may_seal"], (_SEALING,))
+    return bool(row and row[0])
+
+
+def last_seal(tx: Transaction) -> tuple[Any, ...] | None:
+    """The newest seal: number, first and last id, rows, chain."""
+    return db.one(tx, Q["last_seal"])
+
+
+def seals(tx: Transaction, after: int, limit: int) -> list[tuple[Any, ...]]:
+    """Seals with higher numbers, in order."""
+    return db.rows(tx, Q["seals"], (after, limit))
+
+
+def add_seal(tx: Transaction, number: int, first_id: int, last_id: int, rows: bytes, chain: bytes) -> None:
+    """Write a seal."""
+    db.run(tx, Q["add_seal"], (number, first_id, last_id, rows, chain))
+
+
+def digests(tx: Transaction, after: int, upto: int | None, limit: int) -> list[tuple[int, bytes]]:
+    """Ids and digests of events above `after`, in order: up to `upto`, else as far as events are final."""
+    return [(row[0], bytes(row[1])) for row in db.rows(tx, Q["digests"], {"after": after, "upto": upto, "limit": limit})]
