@@ -71,6 +71,7 @@ class Database:
         self._sink = sink
         self._telling = telling
         self._turn = threading.Lock()
+        self._losses = 0
         switch = f"-c role={role} " if role else ""
         options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
         self._pool: ConnectionPool[Session] = ConnectionPool(
@@ -117,6 +118,7 @@ class Database:
                 if isinstance(error, psycopg.errors.QueryCanceled):
                     raise DatabaseDown("a statement took too long") from error
                 if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not isinstance(error, _RETRYABLE):
+                    self._losses += 1
                     raise DatabaseDown from error
                 raise
 
@@ -143,10 +145,12 @@ class Database:
                 raise DatabaseDown from error
             try:
                 if not session.cut():
+                    session.losses = self._losses
                     session.start(scope)
                     return session
             except psycopg.OperationalError:
                 pass
+            self._losses += 1
             session.close()
             self._pool.putconn(session)
         raise DatabaseDown

@@ -76,6 +76,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         self._ahead = b""  # what goes before the next statement
         self._ready: dict[str, bytes] = {}  # the names of prepared statements, the one used last at the end
         self._numbered = 0
+        self.losses = 0  # how many connections the process had lost when this one was lent
         self._transformer = Transformer(self)
         self._poll = select.poll()
         self._poll.register(self.pgconn.socket, select.POLLIN)

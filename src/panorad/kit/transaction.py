@@ -48,6 +48,14 @@ class Transaction:
         self.events: list[Any] = []
         self.written = 0
 
+    @property
+    def losses(self) -> int:
+        """How many connections this process has lost so far.
+
+        When it grows, the server may have died, and with it the last moments of what was committed without waiting for the disk.
+        """
+        return int(self.connection.losses)
+
     def emit(self, event: Any) -> None:
         """Record that something happened; it is written just before this transaction commits."""
         self.events.append(event)

@@ -222,6 +222,23 @@ def test_a_value_that_its_representation_cannot_hold_fails_that_instance_alone(
     assert len(center.instances) == 1
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"00400275": {"vr": "SQ", "Value": ["x"]}}, {"00400275": {"vr": "SQ", "Value": [7]}}, {"00400275": {"vr": "SQ", "Value": 7}},
+        {"00400275": {"vr": "SQ", "Value": [{"00100020": 7}]}}, {"7FE00010": {"vr": "OW", "BulkDataURI": 7}},
+        {"00420011": {"vr": "OB", "BulkDataURI": ["x"]}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_metadata_of_an_impossible_shape_fails_that_instance_alone(client: TestClient, center: Center, bad: dict[str, Any]) -> None:
+    one, two = (dcmread(io.BytesIO(ct_slice(n))).to_json_dict() for n in (1, 2))
+    answer = post(client, json.dumps([two | bad, one]).encode(), "application/dicom+json")
+    assert answer.status_code == 202
+    assert [values(failed, UID) for failed in answer.json()[FAILED]["Value"]] == [[f"{SERIES}.2"]]
+    assert len(center.instances) == 1
+
+
 def test_values_that_just_fit(client: TestClient, center: Center) -> None:
     metadata = dcmread(io.BytesIO(ct_slice(1))).to_json_dict()
     metadata |= {

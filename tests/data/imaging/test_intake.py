@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import subprocess
+import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from panorad.data.imaging import store
@@ -81,6 +86,48 @@ def test_what_came_can_be_looked_at_before_it_is_kept(center: Site) -> None:
         assert second.check() == second.finish()
         intake.flush()
     assert center.read(STUDY) == [body(data)]
+
+
+@pytest.mark.parametrize("size", [16_000, 16_290, 20_000, 300_000])
+@pytest.mark.parametrize("step", [997, 65_536, 1 << 20])
+def test_file_meta_information_may_be_long(center: Site, size: int, step: int) -> None:
+    dataset = dcmread(io.BytesIO(instance(1, PixelData=os.urandom(128))))
+    dataset.file_meta.PrivateInformationCreatorUID, dataset.file_meta.PrivateInformation = "1.2.3", bytes(size)
+    dataset.save_as(out := io.BytesIO())
+    data = out.getvalue()
+    with center.center.intakes.open(center.reader(), "stow") as intake:
+        incoming = intake.begin_part10()
+        for at in range(0, len(data), step):
+            incoming.write(data[at : at + step])
+        incoming.finish()
+        intake.flush()
+    assert center.read(STUDY) == [body(data)]
+
+
+def test_a_disk_that_failed_once_is_not_asked_again(center: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system tells of pages that it dropped once: a later sync that succeeds proves nothing."""
+    real, fails = os.fdatasync, [True]
+
+    def fdatasync(descriptor: int) -> None:
+        if fails:
+            time.sleep(0.3)  # the second instance comes meanwhile
+            fails.pop()
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr("panorad.data.imaging.segment.os.fdatasync", fdatasync)
+    intake = center.center.intakes.open(center.reader(), "stow")
+    for n in (1, 2):
+        incoming = intake.begin_part10()
+        incoming.write(instance(n, PixelData=bytes(17 << 20) if n == 1 else bytes(128)))
+        incoming.finish(sync=False)
+    for act in (intake.flush, intake.close):
+        with suppress(StorageLost):
+            act()
+    assert not fails
+    assert intake.receipts == []
+    monkeypatch.undo()
+    assert [receipt.fate for receipt in center.put([instance(1), instance(2)])] == ["stored", "stored"]
 
 
 def test_the_same_again_is_a_duplicate_and_changes_nothing(center: Site) -> None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import fcntl
+import signal
 import tarfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from panorad.app.center import Center
 from panorad.data.imaging import recovery, store
-from panorad.data.imaging.intake import Refused
+from panorad.data.imaging.intake import Intake, Refused
 from panorad.data.imaging.segment import BLOCK, members
 from panorad.model.actor import SYSTEM
 from panorad.model.query import Level
-from panorad.testing import Site
+from panorad.testing import Databases, Site
+from panorad.testing import center as whole_center
+from panorad.testing.center import databases
 
 from .arrivals import body, instance
 
@@ -87,13 +93,68 @@ def test_a_reindex_keeps_when_things_came(center: Site, monkeypatch: pytest.Monk
                 )
             )
 
-    for moment, one in ((1000, instance(1, 1, 1)), (3000, instance(1, 2, 1)), (2000, instance(1, 1, 2))):
+    other = instance(1, 1, 3, PatientID="another")  # the same study and series under another patient
+    arrivals = ((1000, instance(1, 1, 1)), (3000, instance(1, 2, 1)), (2000, instance(1, 1, 2)), (4000, instance(1, 1, 1)), (5000, other))
+    for moment, one in arrivals:  # the fourth is the first one again
         monkeypatch.setattr("panorad.data.imaging.segment.time.time", lambda moment=moment: 1_600_000_000 + moment)
         center.put([one])
     monkeypatch.undo()
     reindex(center)
-    one, two, three = (datetime.fromtimestamp(1_600_000_000 + moment, UTC) for moment in (1000, 2000, 3000))
-    assert times() == [("2.25.1", "2.25.1.1", one, two, one, three), ("2.25.1", "2.25.1.2", three, three, one, three)]
+    one, two, three, five = (datetime.fromtimestamp(1_600_000_000 + moment, UTC) for moment in (1000, 2000, 3000, 5000))
+    assert times() == [
+        ("2.25.1", "2.25.1.1", one, two, one, three),
+        ("2.25.1", "2.25.1.1", five, five, five, five),
+        ("2.25.1", "2.25.1.2", three, three, one, three),
+    ]
+
+
+def test_what_the_database_lost_in_a_crash_is_found_again(tmp_path: Path) -> None:
+    """Rows that were committed without waiting for the disk die with the server, and their ids are given to other rows."""
+    with databases() as server, whole_center(server, tmp_path / "home") as site:
+        with psycopg.connect(site.center.dsn, autocommit=True) as owner:
+            owner.execute("alter system set wal_writer_delay = '10s'")
+            owner.execute("select pg_reload_conf()")
+        center, beside = site.center, Center(site.settings, site.center.dsn)
+        beside.open()
+        try:
+            site.put([instance(1, 1, 1)])
+            center.intakes.tidy(0)  # its segment is sealed, which waits for the disk
+            deadline = time.monotonic() + 10
+            while list(site.settings.open_marks.iterdir()) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            with psycopg.connect(center.dsn, autocommit=True) as owner:
+                owner.execute("checkpoint")
+            with center.intakes.open(site.reader(), "a") as first:
+                put(first, instance(1, 1, 2))
+                crash(server)
+                with beside.intakes.open(site.reader(), "b") as second:
+                    put(second, instance(7, 1, 1))
+                put(first, instance(1, 1, 3))
+            center.intakes.tidy(0)
+            deadline = time.monotonic() + 20
+            while len(found := {row["00080018"]["Value"][0] for row in site.find(Level.INSTANCE).rows}) < 4 and time.monotonic() < deadline:
+                recover(site)
+                time.sleep(0.2)
+            assert found == {"2.25.1.1.1", "2.25.1.1.2", "2.25.1.1.3", "2.25.7.1.1"}
+            assert verify(site) == (4, [])
+        finally:
+            beside.close()
+
+
+def put(intake: Intake, data: bytes) -> None:
+    incoming = intake.begin_part10()
+    incoming.write(data)
+    incoming.finish()
+    intake.flush()
+
+
+def crash(shared: Databases) -> None:
+    """The server dies at once, and is started again as the supervisor does."""
+    process = shared.server._process
+    assert process is not None
+    process.send_signal(signal.SIGQUIT)
+    process.wait(20)
+    shared.server.start()
 
 
 def test_verify_finds_the_one_flipped_byte_also_after_a_reindex(center: Site) -> None:

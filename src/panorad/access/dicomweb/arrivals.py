@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from panorad.access.dicomweb.deps import Incoming, Intake
 from panorad.access.dicomweb.errors import BodyTooLarge
 from panorad.access.dicomweb.ledger import Ledger, OtherStudy
@@ -61,7 +63,8 @@ class Arrivals:
         self._incoming = None
         try:
             if self._study and (header := incoming.check()).study_uid != self._study:
-                incoming.abort()
+                self._incoming = incoming
+                self.abort()
                 self._ledger.failed(OtherStudy(f"{header.sop_uid} is of study {header.study_uid}"), header.sop_class, header.sop_uid)
                 return
             header = incoming.finish(sync=False)
@@ -78,9 +81,10 @@ class Arrivals:
 
     def abort(self) -> None:
         """The request broke off: forget the instance under way."""
-        if self._incoming is not None:
-            self._incoming.abort()
-            self._incoming = None
+        incoming, self._incoming = self._incoming, None
+        if incoming is not None:
+            with suppress(PanoradError):  # the storage that is lost now has nothing to forget
+                incoming.abort()
 
     def _drop(self, error: PanoradError) -> None:
         self.abort()

@@ -114,20 +114,16 @@ class Assembly:
     def _part10(self, metadata: Mapping[str, Any]) -> bytes:
         from pydicom.dataset import Dataset
 
-        pixels = [
-            self._bulk_of(element["BulkDataURI"])
-            for tag, element in metadata.items()
-            if tag in PIXEL_TAGS and element.get("BulkDataURI")
-        ]
+        uris = [element["BulkDataURI"] for tag, element in metadata.items() if tag in PIXEL_TAGS and element.get("BulkDataURI")]
+        pixels = [self._bulk_of(uri) for uri in uris]
         named = _first(metadata, "00083002") or _first(metadata, "00020010")
         syntax = (
             pixels[0][0].syntax if pixels else named if named in SYNTAXES and not syntax_of(named).encapsulated else EXPLICIT_LE
         )
         if pixels and syntax == EXPLICIT_LE and named in SYNTAXES and len(pixels[0]) > 0 and syntax_of(named).encapsulated:
             syntax = named  # frames sent as plain octets of the syntax that the metadata names
-        own = _own(metadata, 0)
         try:
-            dataset = Dataset.from_json(own, partial(self._value, metadata, syntax))
+            dataset = Dataset.from_json(_own(metadata, 0), partial(self._value, metadata, syntax))
             return _written(dataset, syntax)
         except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, OverflowError, RecursionError) as error:
             raise MalformedBody(f"the metadata makes no data set ({str(error)[:120]})") from None
@@ -142,10 +138,10 @@ class Assembly:
         raw += b"\0" * (len(raw) % 2)
         return convert_raw_data_element(RawDataElement(Tag(tag), vr, len(raw), raw, 0, False, True)).value
 
-    def _bulk_of(self, uri: str) -> list[Bulk]:
-        found = self.bulk.get(_normal(uri))
+    def _bulk_of(self, uri: object) -> list[Bulk]:
+        found = self.bulk.get(_normal(uri)) if isinstance(uri, str) else None
         if not found:
-            raise MalformedBody(f"no part has the Content-Location {uri[:120]}")
+            raise MalformedBody(f"no part has the Content-Location {str(uri)[:120]}")
         return found
 
 

@@ -56,8 +56,9 @@ class Find:
         base = base_url(request)
         rows = [retrievable(row, level, base) for row in page.rows]
         warnings = [*asked.warnings, *page.warnings]
-        if (remaining := page.total - asked.query.offset - len(rows)) > 0:
-            warnings.append(MORE.format("" if page.exact else "at least ", remaining))
+        remaining = page.total - asked.query.offset - len(rows)
+        if remaining > 0 or (rows and not page.exact):
+            warnings.append(MORE.format("" if page.exact else "at least ", max(remaining, 1)))
         headers = {"X-Total-Count": str(page.total), "Cache-Control": "private, no-store"}
         if not page.exact:
             headers["X-Total-Count-Exact"] = "false"

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import PurePath
 
 import structlog
 from starlette.requests import Request
@@ -24,6 +25,7 @@ from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.query import warning
 from panorad.access.dicomweb.target import base_url
 from panorad.kit.errors import PanoradError
+from panorad.model.actor import Actor
 
 log = structlog.get_logger()
 WORKERS = 16
@@ -36,30 +38,31 @@ class Store:
     def __init__(self, deps: DicomWebDeps) -> None:
         self._deps = deps
         self._workers = ThreadPoolExecutor(WORKERS, "stow")
+        self._doors = ThreadPoolExecutor(2, "stow-door")
 
     async def store(self, request: Request) -> Response:
         """POST of instances to the root, or to a study that all of them must belong to."""
         loop = asyncio.get_running_loop()
         feed = Feed(loop)
         try:
+            actor = await loop.run_in_executor(self._doors, self._deps.actor, request)
             form = report_form(accept_of(request))
             kind, parameters = _body_type(request)
         except PanoradError as error:
             return problem(error)
-        work = loop.run_in_executor(self._workers, self._work, feed, request, kind, parameters)
+        work = loop.run_in_executor(self._workers, self._work, feed, request, actor, kind, parameters)
         await feed.pump(request)
         ledger = await work
         return _answer(request, ledger, form)
 
-    def _work(self, feed: Feed, request: Request, kind: str, parameters: dict[str, str]) -> Ledger:
+    def _work(self, feed: Feed, request: Request, actor: Actor, kind: str, parameters: dict[str, str]) -> Ledger:
         ledger = Ledger()
         study = request.path_params.get("study", "")
         try:
-            actor = self._deps.actor(request)
             intake = self._deps.intakes.open(actor, f"stow {actor.name}@{request.client.host if request.client else ''}")
-        except PanoradError as error:
+        except Exception as error:
             feed.stop()
-            ledger.broken = error
+            ledger.broken = _told(error)
             return ledger
         unflushed: PanoradError | None = None
         try:
@@ -67,10 +70,8 @@ class Store:
             try:
                 self._take(iter(feed), kind, parameters, arrivals)
             except Exception as error:
-                ledger.broken = error if isinstance(error, PanoradError) else CutShort()
+                ledger.broken = _told(error)
                 arrivals.abort()
-                if not isinstance(error, PanoradError):
-                    log.exception("a store request was cut short")
         finally:
             feed.stop()
             unflushed = _flushed(intake)
@@ -138,6 +139,18 @@ def _body_type(request: Request) -> tuple[str, dict[str, str]]:
     elif kind != DICOM and kind not in METADATA:
         raise UnsupportedMedia(kind[:64] or "no Content-Type")
     return kind, parameters
+
+
+def _told(error: Exception) -> PanoradError:
+    """What the sender is told of an error; of one that nobody foresaw, the log is told where it came from."""
+    if isinstance(error, PanoradError):
+        return error
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    log.error("a store request was cut short", fault=f"{type(error).__name__} at {where}")  # its text may hold patient data
+    return CutShort()
 
 
 def _flushed(intake: Intake) -> PanoradError | None:

@@ -26,8 +26,9 @@ def mount(app: FastAPI, deps: WebDeps, shell: Shell) -> None:
 
 
 def around(inner: ASGIApp, deps: WebDeps) -> ASGIApp:
-    """The shell's middleware for reads that are answered beside the framework."""
-    return Journal(SecurityHeaders(inner, origins=deps.settings.public_origins, with_forms=False), refuse=answer)
+    """The shell's middleware for what is answered beside the framework."""
+    origins = deps.settings.public_origins
+    return Journal(SecurityHeaders(Bodies(inner, refuse=answer, origins=origins), origins=origins, with_forms=False), refuse=answer)
 
 
 def routes(deps: WebDeps, shell: Shell) -> APIRouter:

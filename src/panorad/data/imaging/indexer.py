@@ -93,6 +93,8 @@ class Indexer:
         self._sealed: list[Segment] = []
         self._owed: dict[int, int] = defaultdict(int)
         self._memory = Memory()
+        self._losses = 0
+        self._doubted = float("-inf")  # what was committed before may be lost
         self._wake = threading.Condition()
         self._urgent = False
         self._stopping = False
@@ -223,6 +225,7 @@ class Indexer:
         receipts: dict[int, Receipt] = {}
         self._memory.drop()
         with self._relaxed(actor) as tx:
+            self._heed_losses(tx)
             for item in items:
                 if isinstance(item, Quarantined):
                     store.add_quarantined(tx, item.key, item.intake.source, item.kind, item.reason, item.sop_uid, item.bytes)
@@ -237,6 +240,15 @@ class Indexer:
                     h = landed.header
                     receipts[n] = Receipt(h.sop_class, h.sop_uid, h.study_uid, h.series_uid, fate)
         return [receipts[n] for n in sorted(receipts)]
+
+    def _heed_losses(self, tx: Transaction) -> None:
+        """After a death of the server, ids may be given anew, and rows committed without waiting for the disk may be gone.
+
+        So nothing is remembered, and the segments of that time are left to recovery, which reads the marks that stay.
+        """
+        if tx.losses != self._losses:
+            self._losses, self._doubted = tx.losses, time.monotonic()
+            self._memory.clear()
 
     def _series_key(self, actor: Actor, header: Header) -> _SeriesKey:
         return (actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid)
@@ -267,8 +279,13 @@ class Indexer:
         if not sealed:
             return
         with self._durable(SYSTEM) as tx:
-            store.seal_objects(tx, [segment.key for segment in sealed])
-        for segment in sealed:
+            self._heed_losses(tx)
+            sure = [segment for segment in sealed if segment.made_at > self._doubted]
+            store.seal_objects(tx, [segment.key for segment in sure])
+        for segment in sure:
             segment.unmark()
+        for segment in sealed:
+            if segment not in sure:
+                log.warning("a segment will be read again: the database may have lost some of it", object=segment.key)
         with self._wake:
             self._sealed = [segment for segment in self._sealed if segment not in sealed]

@@ -28,6 +28,9 @@ from panorad.model.instance import Header, Receipt
 
 _HEAD = 1 << 14
 """Bytes from the start of a Part 10 file, and of a data set, that are kept at hand; headers that are longer are read from the disk."""
+_LONGEST_META = 1 << 22
+_ELEMENT = 12
+"""Bytes from which `split` tells how a data set is written."""
 _SYNC_AHEAD = 1 << 24
 """Bytes of instances that nobody waits for yet after which a sync is begun behind the sender's back."""
 _IDLE_S = 20.0
@@ -224,6 +227,7 @@ class Incoming:
         self._start = segment.end + BLOCK
         self._position = self._start
         self._head = bytearray()
+        self._look_at = _HEAD
         self._hash = blake3()
         self._meta: bytes | None = None  # ours, to be written before the data set when the instance is committed
         self._syntax = ""
@@ -243,13 +247,13 @@ class Incoming:
     def write(self, chunk: Buffer) -> None:
         """Take the next bytes, straight to disk. Raises StorageFull, StorageLost; the instance is then to be aborted."""
         data = memoryview(chunk)
-        if self._data_at < 0:
-            room = _HEAD - len(self._head)
+        while self._data_at < 0:
+            room = self._look_at - len(self._head)
             self._head += data[:room]
-            if len(self._head) < _HEAD:
+            if len(self._head) < self._look_at:
                 return
             data = data[room:]
-            self._sniff()
+            self._sniff(complete=False)
         if len(self._head) < _HEAD:
             self._head += data[: _HEAD - len(self._head)]
         self._hash.update(data)
@@ -260,7 +264,7 @@ class Incoming:
         if self._header is not None:
             return self._header
         if self._data_at < 0:
-            self._sniff()
+            self._sniff(complete=True)
         try:
             if self._problem is not None:
                 raise self._problem
@@ -291,11 +295,16 @@ class Incoming:
         self._intake._current = None
         self._segment.drop_tail(self._position)
 
-    def _sniff(self) -> None:
-        """Find where the data set of a Part 10 file begins; give one to a file that has no File Meta Information."""
+    def _sniff(self, complete: bool) -> None:
+        """Find where the data set of a Part 10 file begins; give File Meta Information to a file that has none.
+
+        Where it goes on beyond what is at hand, ask for more.
+        """
         first = bytes(self._head)
         try:
             parts = split(first)
+            if parts.data_at + _ELEMENT > len(first) and not complete and self._look_further():
+                return
             self._syntax, self._data_at = parts.transfer_syntax, parts.data_at
             if not first.startswith(b"DICM", 128):
                 self._meta = file_meta(parts.meta.get("00020002", ""), parts.meta.get("00020003", ""), parts.transfer_syntax)
@@ -303,12 +312,18 @@ class Incoming:
                 self._data_at = len(self._meta)
                 self._position = self._start + len(self._meta)
         except DatasetInvalid as error:
+            if b"DICM" in (first[128:132], first[:4]) and not complete and self._look_further():
+                return
             self._problem, self._data_at = error, 0
         self._head.clear()
         data = first if self._meta is not None else first[self._data_at :]
         self._head += data
         self._hash.update(data)
         self._position = self._segment.write(self._position, first)
+
+    def _look_further(self) -> bool:
+        self._look_at *= 4
+        return self._look_at <= _LONGEST_META
 
     def _checked_header(self) -> Header:
         length = self._position - self._start - self._data_at

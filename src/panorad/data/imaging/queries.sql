@@ -34,14 +34,21 @@ values (%s, %s, %s, %s, %s, %s, %s, to_timestamp(%s))
 on conflict (key) do nothing;
 
 -- name: set_received
-update series e set first_received = to_timestamp(r.first), last_received = to_timestamp(r.last)
-from jsonb_to_recordset(%s::jsonb) as r(institution integer, study text, series text, first bigint, last bigint)
-     join study s on s.study_uid = r.study and s.institution_id = r.institution
+update series e set first_received = least(e.first_received, to_timestamp(r.first)),
+    last_received = case when e.last_received < %(began)s::timestamptz then greatest(e.last_received, to_timestamp(r.last))
+                         else to_timestamp(r.last) end
+from jsonb_to_recordset(%(rows)s::jsonb) as r(institution integer, issuer text, patient text, study text, series text, first bigint, last bigint)
+     join study s on s.study_uid = r.study and s.institution_id = r.institution and s.issuer = r.issuer and s.patient_id = r.patient
 where e.study_id = s.id and e.series_uid = r.series;
 
 -- name: set_received_of_studies
-update study s set first_received = e.first, last_received = e.last
-from (select study_id, min(first_received) as first, max(last_received) as last from series group by study_id) e where e.study_id = s.id;
+update study s set first_received = least(s.first_received, to_timestamp(r.first)),
+    last_received = case when s.last_received < %(began)s::timestamptz then greatest(s.last_received, to_timestamp(r.last))
+                         else to_timestamp(r.last) end
+from (select institution, issuer, patient, study, min(first) as first, max(last) as last
+      from jsonb_to_recordset(%(rows)s::jsonb) as x(institution integer, issuer text, patient text, study text, first bigint, last bigint)
+      group by institution, issuer, patient, study) r
+where s.study_uid = r.study and s.institution_id = r.institution and s.issuer = r.issuer and s.patient_id = r.patient;
 
 -- name: seal_objects
 update object set sealed_at = now() where key = any (%s);

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -134,39 +135,56 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     """
     paths = sorted(blobs.folder.rglob("*.tar"))
     with owner(SYSTEM) as tx:
+        began = store.clock(tx)
         store.clear_index(tx)
     count = 0
-    received: dict[tuple[int, str, str], tuple[int, int]] = {}  # of each series: when its first and its last instance came
-    damaged: list[Landed] = []  # come last, so that a whole copy under the same UIDs is found first
+    damaged: list[tuple[Landed, Member]] = []  # come last, so that a whole copy under the same UIDs is found first
+
+    def index(reader: Reader, batch: list[tuple[Landed, Member]]) -> None:
+        indexer.submit([landed for landed, _ in batch])
+        indexer.wait(reader, 600)
+        with begin(SYSTEM) as tx:
+            store.set_received(tx, _times(reader, batch), began)
+        reader.receipts.clear()
+
     for n, path in enumerate(paths, 1):
         key = path.relative_to(blobs.folder).as_posix()
         reader = Reader(actor_of(_code_of(key)), "reindex")
-        batch: list[Landed] = []
+        batch: list[tuple[Landed, Member]] = []
         for landed, member, whole in read_object(blobs, reader, key, set()):
-            (batch if whole else damaged).append(landed)
+            (batch if whole else damaged).append((landed, member))
             count += 1
-            series = reader.actor.institution or 0, landed.header.study_uid, landed.header.series_uid
-            first, last = received.get(series, (member.received, member.received))
-            received[series] = min(first, member.received), max(last, member.received)
             if len(batch) == 500:
-                indexer.submit(batch)
+                index(reader, batch)
                 batch = []
-                indexer.wait(reader, 600)
-        indexer.submit(batch)
-        indexer.wait(reader, 600)
+        index(reader, batch)
         progress(n, len(paths))
-    for landed in damaged:
+    for landed, member in damaged:
         log.error("stored bytes have changed", object=landed.key, sop=landed.header.sop_uid)
-        indexer.submit([landed])
-        indexer.wait(landed.intake, 600)
+        reader = Reader(landed.intake.actor, "reindex")
+        index(reader, [(replace(landed, intake=reader), member)])
     with begin(SYSTEM) as tx:
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
-        store.set_received(tx, received)
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
     for key, note, kept_at in kept(quarantine):
         with begin(actor_of(key.split("/")[0])) as tx:
             store.restore_quarantined(tx, key, note, kept_at)
     return count
+
+
+def _times(reader: Reader, batch: list[tuple[Landed, Member]]) -> dict[tuple[int, str, str, str, str], tuple[int, int]]:
+    """Of each series: when the first and the last of its instances came that are in the index now, and not as a copy of another one."""
+    fates: defaultdict[str, deque[str]] = defaultdict(deque)
+    for receipt in reader.receipts:
+        fates[receipt.sop_uid].append(receipt.fate)
+    times: dict[tuple[int, str, str, str, str], tuple[int, int]] = {}
+    for landed, member in batch:
+        header, actor = landed.header, reader.actor
+        if fates[header.sop_uid] and fates[header.sop_uid].popleft() != "duplicate":
+            series = actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid
+            first, last = times.get(series, (member.received, member.received))
+            times[series] = min(first, member.received), max(last, member.received)
+    return times
 
 
 @dataclass(frozen=True, slots=True)

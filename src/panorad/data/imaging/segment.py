@@ -208,8 +208,9 @@ class Segment:
         self.key = f"landing/{institution_code}/{now:%Y/%m/%d}/{stem}.tar"
         self._mark = open_marks / f"{institution_code}~{now:%Y~%m~%d}~{stem}"
         self.end = 0
+        self._failed: OSError | None = None
         self._begun = 0  # what lies before it, the disk has begun to write
-        self.used_at = time.monotonic()
+        self.made_at = self.used_at = time.monotonic()
         path = objects / self.key
         try:
             if not (objects / MARK).is_file():
@@ -261,11 +262,14 @@ class Segment:
         self.used_at = time.monotonic()
 
     def sync(self) -> None:
-        """Return when everything written is on disk. Raises StorageFull, StorageLost."""
+        """Return when everything written is on disk. Raises StorageFull, StorageLost, and does so ever after it did once."""
+        if self._failed is not None:
+            raise storage_error(self._failed)
         try:
             os.fdatasync(self._fd)
         except OSError as error:
-            self.room = 0  # the system may have dropped what it could not write: nothing may follow it here
+            self._failed = error  # the system tells it once, and may have dropped what it could not write
+            self.room = 0
             raise storage_error(error) from error
 
     def drop_tail(self, upto: int) -> None:

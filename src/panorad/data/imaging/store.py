@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, cast
@@ -152,18 +152,27 @@ def restore_quarantined(tx: Transaction, key: str, note: Mapping[str, Any], kept
     db.run(tx, Q["restore_quarantined"], (tx.actor.institution, *said, key, note["bytes"], kept_at))
 
 
-def set_received(tx: Transaction, series: Mapping[tuple[int, str, str], tuple[int, int]]) -> None:
-    """Say when series came, and with them their studies.
+def clock(tx: Transaction) -> datetime:
+    """The database's time."""
+    row = db.one(tx, "select clock_timestamp()")
+    if row is None:
+        raise AssertionError("a clock shows a time")
+    return cast(datetime, row[0])
 
-    `series`: institution, Study and Series Instance UID to the times of the first and the last instance, in seconds since 1970.
+
+def set_received(tx: Transaction, series: Mapping[tuple[int, str, str, str, str], tuple[int, int]], began: datetime) -> None:
+    """Say when series came, and with them their studies; times from `began` on are those of the rebuilding and do not count.
+
+    `series`: institution, issuer, Patient ID, Study and Series Instance UID to the times of the first and the last instance, in seconds
+    since 1970.
     """
+    names = ("institution", "issuer", "patient", "study", "series", "first", "last")
     rows = [
-        {"institution": institution, "study": study, "series": uid, "first": first, "last": last}
-        for (institution, study, uid), (first, last) in series.items()
+        dict(zip(names, (institution, key_text(issuer), key_text(patient), study, uid, first, last), strict=True))
+        for (institution, issuer, patient, study, uid), (first, last) in series.items()
     ]
-    for start in range(0, len(rows), 5000):
-        db.run(tx, Q["set_received"], (db.as_json(rows[start : start + 5000]),))
-    db.run(tx, Q["set_received_of_studies"])
+    for name in ("set_received", "set_received_of_studies"):
+        db.run(tx, Q[name], {"rows": db.as_json(rows), "began": began})
 
 
 def seal_objects(tx: Transaction, keys: Sequence[str]) -> None:
