@@ -18,7 +18,7 @@ from panorad.settings import Settings, address, from_json
 _PR_SET_PDEATHSIG = 1
 _HTTP_BUFFER = 1 << 20
 """Bytes of a request's body handed over at once, at most; each handing over takes two changes of thread."""
-_LOOK_FOR_ABANDONED = 10
+_NOW_AND_THEN = 10
 """Rounds of the worker, about a second each, between looks for segments whose process died, and between seals on the event log."""
 
 
@@ -83,7 +83,7 @@ def worker(settings: Settings) -> None:
                 if rounds % 3600 == 0:
                     with center.begin(SYSTEM) as tx:
                         process.ensure_partitions(tx)
-                if rounds % _LOOK_FOR_ABANDONED == 0:
+                if rounds % _NOW_AND_THEN == 0:
                     recover(center.begin, center.indexer, center.blobs, settings.open_marks, center.actor_of)
                     process.seal_some(center.begin)
                 rounds += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import PurePath
 
 
 class Kind(Enum):
@@ -36,6 +37,15 @@ class PanoradError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+
+def fault_of(error: BaseException) -> str:
+    """The type of an error and the line that raised it, for the log; its text may hold patient data and is left out."""
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
+    return f"{type(error).__name__} at {where}"
 
 
 class StorageFull(PanoradError):

@@ -60,10 +60,8 @@ class Arrivals:
         incoming = self._incoming
         if incoming is None:
             return
-        self._incoming = None
         try:
             if self._study and (header := incoming.check()).study_uid != self._study:
-                self._incoming = incoming
                 self.abort()
                 self._ledger.failed(OtherStudy(f"{header.sop_uid} is of study {header.study_uid}"), header.sop_class, header.sop_uid)
                 return
@@ -74,6 +72,8 @@ class Arrivals:
                 raise
         else:
             self._ledger.finished.append(header)
+        finally:
+            self._incoming = None
 
     def refuse(self, error: PanoradError, sop_class: str, sop_uid: str) -> None:
         """An instance could not even be put together."""

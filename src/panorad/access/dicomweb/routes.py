@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -21,15 +20,13 @@ from panorad.access.dicomweb.stow import Store
 from panorad.access.dicomweb.target import ROOT
 from panorad.access.dicomweb.visible import Visible
 from panorad.access.dicomweb.wadouri import WadoUri
+from panorad.access.web.direct import Endpoint
 from panorad.model.query import Level
 
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
 FRAMES = INSTANCE + "/frames/{frames}"
-
-Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
-
 
 class Address(NamedTuple):
     """One address of the service: method, path below the root, endpoint, and a sentence for the reference."""

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import PurePath
 
 import structlog
 from starlette.requests import Request
@@ -24,7 +23,7 @@ from panorad.access.dicomweb.multipart import Parser, PartBegin, PartData, PartE
 from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.query import warning
 from panorad.access.dicomweb.target import base_url
-from panorad.kit.errors import PanoradError
+from panorad.kit.errors import PanoradError, fault_of
 from panorad.model.actor import Actor
 
 log = structlog.get_logger()
@@ -38,7 +37,7 @@ class Store:
     def __init__(self, deps: DicomWebDeps) -> None:
         self._deps = deps
         self._workers = ThreadPoolExecutor(WORKERS, "stow")
-        self._doors = ThreadPoolExecutor(2, "stow-door")
+        self._doors = ThreadPoolExecutor(2, "stow-door")  # so that who may not come in hears it also while all workers are busy
 
     async def store(self, request: Request) -> Response:
         """POST of instances to the root, or to a study that all of them must belong to."""
@@ -145,11 +144,7 @@ def _told(error: Exception) -> PanoradError:
     """What the sender is told of an error; of one that nobody foresaw, the log is told where it came from."""
     if isinstance(error, PanoradError):
         return error
-    trace = error.__traceback__
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    log.error("a store request was cut short", fault=f"{type(error).__name__} at {where}")  # its text may hold patient data
+    log.error("a store request was cut short", fault=fault_of(error))
     return CutShort()
 
 

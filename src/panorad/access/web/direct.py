@@ -10,7 +10,9 @@ import contextlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from inspect import iscoroutinefunction
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -105,7 +107,9 @@ class Direct:
         self._threads = Threads()
         self._places = defaultdict(list)
         for method, path, endpoint in places:
-            self._places[method].append((compile_path(path), endpoint))
+            plain = cast("Callable[[Request], Response]", endpoint)
+            answer = endpoint if iscoroutinefunction(endpoint) else partial(self._threads.run, plain)
+            self._places[method].append((compile_path(path), answer))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
@@ -119,6 +123,5 @@ class Direct:
         await self._otherwise(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        endpoint, request = scope["endpoint"], Request(scope, receive, send)
-        response = await (endpoint(request) if iscoroutinefunction(endpoint) else self._threads.run(endpoint, request))
+        response = await scope["endpoint"](Request(scope, receive, send))
         await response(scope, receive, send)

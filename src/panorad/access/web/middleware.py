@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import sys
 import time
 from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
-from pathlib import PurePath
 from urllib.parse import urlsplit
 
 import structlog
@@ -19,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from panorad.access.web import forms
 from panorad.access.web.errors import BodyTooLarge, FormRefused
-from panorad.kit.errors import PanoradError
+from panorad.kit.errors import PanoradError, fault_of
 
 Refuse = Callable[[Request, PanoradError], Response]
 
@@ -73,8 +71,8 @@ class Journal:
 
         try:
             await self.app(scope, receive, answer)
-        except Exception:
-            self.log.error("request failed", request=request_id, fault=_fault())
+        except Exception as error:
+            self.log.error("request failed", request=request_id, fault=fault_of(error))
             if status:
                 raise
             await self.refuse(Request(scope), PanoradError())(scope, receive, answer)
@@ -93,15 +91,6 @@ def _route(scope: Scope) -> str:
     for name, value in sorted(parameters.items(), key=lambda pair: -len(str(pair[1]))):
         path = path.replace(f"/{value}", f"/{{{name}}}") if value != "" else path
     return path
-
-
-def _fault() -> str:
-    """The type of the error being handled and the line that raised it; its text may hold patient data and is not logged."""
-    kind, _, trace = sys.exc_info()
-    while trace and trace.tb_next:
-        trace = trace.tb_next
-    where = f"{PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace else ""
-    return f"{kind.__name__ if kind else ''} at {where}"
 
 
 class LoopbackHosts:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -19,16 +21,26 @@ def mount(app: FastAPI, deps: WebDeps, shell: Shell) -> None:
     app.state.web = deps
     app.add_exception_handler(PanoradError, answer_panorad)
     app.add_exception_handler(HTTPException, answer_http)
-    app.add_middleware(Bodies, refuse=answer, origins=deps.settings.public_origins)
-    app.add_middleware(SecurityHeaders, origins=deps.settings.public_origins)
-    app.add_middleware(Journal, refuse=answer)
+    for guard, options in _guards(deps):
+        app.add_middleware(guard, **options)
     app.include_router(routes(deps, shell))
 
 
 def around(inner: ASGIApp, deps: WebDeps) -> ASGIApp:
     """The shell's middleware for what is answered beside the framework."""
+    for guard, options in _guards(deps, with_forms=False):
+        inner = guard(inner, **options)
+    return inner
+
+
+def _guards(deps: WebDeps, *, with_forms: bool = True) -> tuple[tuple[Any, dict[str, Any]], ...]:
+    """What stands around every endpoint, the innermost first."""
     origins = deps.settings.public_origins
-    return Journal(SecurityHeaders(Bodies(inner, refuse=answer, origins=origins), origins=origins, with_forms=False), refuse=answer)
+    return (
+        (Bodies, {"refuse": answer, "origins": origins}),
+        (SecurityHeaders, {"origins": origins, "with_forms": with_forms}),
+        (Journal, {"refuse": answer}),
+    )
 
 
 def routes(deps: WebDeps, shell: Shell) -> APIRouter:

@@ -70,7 +70,13 @@ class Quarantined:
 
 
 Item = Landed | Quarantined
-_SeriesKey = tuple[int, str, str, str, str]
+SeriesKey = tuple[int, str, str, str, str]
+"""Institution, issuer, Patient ID, Study and Series Instance UID: what tells a series from every other one."""
+
+
+def series_key(actor: Actor, header: Header) -> SeriesKey:
+    """The series of an instance that an actor sends."""
+    return (actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid)
 
 
 def _by_intake(batch: list[Item]) -> list[list[Item]]:
@@ -230,10 +236,10 @@ class Indexer:
                 if isinstance(item, Quarantined):
                     store.add_quarantined(tx, item.key, item.intake.source, item.kind, item.reason, item.sop_uid, item.bytes)
                     tx.emit(Event("instances.refused", {"sop": item.sop_uid}, {"reason": item.reason, "kind": item.kind}, "refused"))
-            groups: dict[tuple[_SeriesKey, str], list[tuple[int, Landed]]] = defaultdict(list)
+            groups: dict[tuple[SeriesKey, str], list[tuple[int, Landed]]] = defaultdict(list)
             for n, item in enumerate(items):
                 if isinstance(item, Landed):
-                    groups[self._series_key(actor, item.header), item.key].append((n, item))
+                    groups[series_key(actor, item.header), item.key].append((n, item))
             for (series, key), members in sorted(groups.items(), key=lambda group: group[0]):
                 fates = self._write_series(tx, actor, series, key, [landed for _, landed in members])
                 for (n, landed), fate in zip(members, fates, strict=True):
@@ -250,10 +256,7 @@ class Indexer:
             self._losses, self._doubted = tx.losses, time.monotonic()
             self._memory.clear()
 
-    def _series_key(self, actor: Actor, header: Header) -> _SeriesKey:
-        return (actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid)
-
-    def _write_series(self, tx: Transaction, actor: Actor, series: _SeriesKey, key: str, landed: list[Landed]) -> list[Fate]:
+    def _write_series(self, tx: Transaction, actor: Actor, series: SeriesKey, key: str, landed: list[Landed]) -> list[Fate]:
         known = self._memory.get("series", *series)
         objects: dict[str, Any] = {"study": series[3], "series": series[4], "patient": series[2], "issuer": series[1]}
         if known is None:

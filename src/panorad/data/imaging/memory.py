@@ -14,8 +14,7 @@ class Memory:
     What a transaction learns is fresh until `keep`, which is called when it has committed. Used by one thread.
     """
 
-    def __init__(self, most: int = _MOST) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._kept: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self._fresh: dict[tuple[Any, ...], Any] = {}
 
@@ -31,7 +30,7 @@ class Memory:
         """The transaction has committed: what it learned counts; what was learned first is forgotten first."""
         self._kept.update(self._fresh)
         self._fresh.clear()
-        while len(self._kept) > self._most:
+        while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
 
     def drop(self) -> None:

@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -16,7 +16,7 @@ from blake3 import blake3
 from panorad.data.imaging import store
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, HeaderIncomplete, check_extent, scan
-from panorad.data.imaging.indexer import Indexer, Landed
+from panorad.data.imaging.indexer import Indexer, Landed, Sender, SeriesKey, series_key
 from panorad.data.imaging.part10 import split
 from panorad.data.imaging.quarantine import kept
 from panorad.data.imaging.segment import Member, Segment, abandoned, members, trim
@@ -140,7 +140,7 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     count = 0
     damaged: list[tuple[Landed, Member]] = []  # come last, so that a whole copy under the same UIDs is found first
 
-    def index(reader: Reader, batch: list[tuple[Landed, Member]]) -> None:
+    def index(reader: Sender, batch: list[tuple[Landed, Member]]) -> None:
         indexer.submit([landed for landed, _ in batch])
         indexer.wait(reader, 600)
         with begin(SYSTEM) as tx:
@@ -161,8 +161,7 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
         progress(n, len(paths))
     for landed, member in damaged:
         log.error("stored bytes have changed", object=landed.key, sop=landed.header.sop_uid)
-        reader = Reader(landed.intake.actor, "reindex")
-        index(reader, [(replace(landed, intake=reader), member)])
+        index(landed.intake, [(landed, member)])
     with begin(SYSTEM) as tx:
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
@@ -172,16 +171,16 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     return count
 
 
-def _times(reader: Reader, batch: list[tuple[Landed, Member]]) -> dict[tuple[int, str, str, str, str], tuple[int, int]]:
+def _times(reader: Sender, batch: list[tuple[Landed, Member]]) -> dict[SeriesKey, tuple[int, int]]:
     """Of each series: when the first and the last of its instances came that are in the index now, and not as a copy of another one."""
     fates: defaultdict[str, deque[str]] = defaultdict(deque)
     for receipt in reader.receipts:
         fates[receipt.sop_uid].append(receipt.fate)
-    times: dict[tuple[int, str, str, str, str], tuple[int, int]] = {}
+    times: dict[SeriesKey, tuple[int, int]] = {}
     for landed, member in batch:
-        header, actor = landed.header, reader.actor
-        if fates[header.sop_uid] and fates[header.sop_uid].popleft() != "duplicate":
-            series = actor.institution or 0, header.issuer or actor.issuer, header.patient_id, header.study_uid, header.series_uid
+        known = fates[landed.header.sop_uid]
+        if known and known.popleft() != "duplicate":
+            series = series_key(reader.actor, landed.header)
             first, last = times.get(series, (member.received, member.received))
             times[series] = min(first, member.received), max(last, member.received)
     return times

@@ -117,19 +117,18 @@ def _fault_of(one: Seal, before: Seal) -> str | None:
 
 def _difference(found: Sequence[tuple[int, bytes]], one: Seal) -> str | None:
     """The first event that is not what was sealed, in words; None when all are."""
-    sealed = [one.rows[at : at + _WIDTH] for at in range(0, len(one.rows), _WIDTH)]
     digests = [digest for _, digest in found]
-    for n, (now, then) in enumerate(zip_longest(digests, sealed)):
-        if now == then:
-            continue
-        if now is None or digests[n:] == sealed[n + 1 :] or (then in digests[n + 1 :]) < (now in sealed[n + 1 :]):
-            return f"an event {_place(found, n)} is missing (seal {one.number})"
-        if then is None or then in digests[n + 1 :]:
-            return f"event {found[n][0]} was added (seal {one.number})"
-        return f"event {found[n][0]} was changed (seal {one.number})"
-    return None
+    if b"".join(digests) == one.rows:
+        return None
+    sealed = [one.rows[at : at + _WIDTH] for at in range(0, len(one.rows), _WIDTH)]
+    n, now, then = next((n, now, then) for n, (now, then) in enumerate(zip_longest(digests, sealed)) if now != then)
+    now_later, then_later = digests[n + 1 :], sealed[n + 1 :]
+    if now is None or digests[n:] == then_later or (then in now_later) < (now in then_later):
+        return f"an event {_place(found, n)} is missing (seal {one.number})"
+    if then is None or then in now_later:
+        return f"event {found[n][0]} was added (seal {one.number})"
+    return f"event {found[n][0]} was changed (seal {one.number})"
 
 
 def _place(found: Sequence[tuple[int, bytes]], n: int) -> str:
     return f"before {found[n][0]}" if n < len(found) else f"after {found[-1][0]}" if found else "of this batch"
-
