@@ -7,6 +7,8 @@ import pytest
 
 from panorad.data.imaging.intake import Refused
 from panorad.kit.db import Database
+from panorad.management import sharing
+from panorad.management.sharing import Grantee, Patient, Scope
 from panorad.model.actor import SYSTEM, Actor
 from panorad.model.event import Event
 from panorad.model.query import Level
@@ -14,8 +16,10 @@ from panorad.testing import Site
 from tests.data.imaging.arrivals import instance
 
 COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = ''"
-OPEN = {"institution", "node", "account", "session", "welcome", "sop_class", "transfer_syntax", "schema_version", "event_clock",
-        "event_seal"}  # fmt: skip
+OPEN = {
+    "account", "account_role", "consent_policy", "event_clock", "event_seal", "institution", "node", "object", "schema_version", "session",
+    "sop_class", "transfer_syntax", "welcome",
+}  # fmt: skip
 """Tables that tell of no patient; every other one must be filtered."""
 
 
@@ -26,6 +30,9 @@ def two(center: Site) -> tuple[Site, Actor, Actor]:
     center.put([instance(1, 1, 1, PatientName="Zhang^San"), instance(1, 1, 1, PatientComments="other")], county)
     with pytest.raises(Refused):
         center.put([b"garbage" * 99], county)
+    with center.center.begin(county) as tx:
+        sharing.give(tx, Scope("study", "COUNTY", study="2.25.1"), Grantee("institution", "COUNTY"), ["treatment"], "manual")
+        sharing.record_consent(tx, Patient("COUNTY", "COUNTY", "P1"), "permit", ["education"])
     return center, county, town
 
 
@@ -53,7 +60,9 @@ def test_every_table_shows_its_own_rows_and_no_others(two: tuple[Site, Actor, Ac
             continue
         assert ask(site, county, f"select 1 from {table}"), f"the fixture must fill {table}"
         assert ask(site, SYSTEM, f"select 1 from {table}"), table
-        assert ask(site, town, f"select * from {table}") == [], table
+        others = " where kind not in ('account.added', 'role.given')" if table == "event" else ""
+        told = ask(site, town, f"select * from {table}{others}")
+        assert told == [], table
         assert ask(site, Actor("person", "nobody"), f"select * from {table}") == [], table
         filled += 1
     assert filled >= 8
@@ -67,7 +76,14 @@ def test_nothing_can_be_written_for_another_institution(two: tuple[Site, Actor, 
         values = ", ".join(f"(select {column} from seen)" for column in columns)
         with site.center.begin(SYSTEM) as tx:
             tx.connection.execute(f"create temporary table seen on commit drop as select * from {table} limit 1")
-            tx.connection.execute(f"set local panorad.everything = 'off'; set local panorad.institutions = '{town.institution}'")
+            tx.connection.execute("set local panorad.everything = 'off'")
+            tx.connection.execute("grant select on seen to panorad_ingest")
+            for name in ("institution", "institutions", "home"):
+                tx.connection.execute(f"set local panorad.{name} = '{town.institution}'")
+            tx.connection.execute("savepoint before")
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"):
+                tx.connection.execute(f"insert into {table} ({names}) values ({values})")
+            tx.connection.execute("rollback to before; set local role panorad_ingest")
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
                 tx.connection.execute(f"insert into {table} ({names}) values ({values})")
             tx.connection.execute("rollback")
@@ -75,11 +91,29 @@ def test_nothing_can_be_written_for_another_institution(two: tuple[Site, Actor, 
 
 def test_rows_of_others_cannot_be_changed(two: tuple[Site, Actor, Actor]) -> None:
     site, county, town = two
+    for actor in (county, town, SYSTEM):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"), site.center.begin(actor) as tx:
+            tx.connection.execute("update study set description = 'mine'")
     with site.center.begin(town) as tx:
-        assert tx.connection.execute("update study set description = 'mine'").rowcount == 0
         assert tx.connection.execute("update series set settled_version = 99").rowcount == 0
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"), site.center.begin(county) as tx:
+    with site.center.database.begin_ingest(town) as tx:
+        assert tx.connection.execute("update study set description = 'mine'").rowcount == 0
+        assert tx.connection.execute("select * from study").rowcount == 0
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"),
+        site.center.database.begin_ingest(county) as tx,
+    ):
         tx.connection.execute("update study set institution_id = %s", (town.institution,))
+
+
+@pytest.mark.parametrize("table", ["account", "session", "access_grant", "consent", "reach", "node", "event", "account_role"])
+def test_ingest_reads_nothing_but_the_index_of_its_institution(two: tuple[Site, Actor, Actor], table: str) -> None:
+    site, county, _ = two
+    with (
+        pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied"),
+        site.center.database.begin_ingest(county) as tx,
+    ):
+        tx.connection.execute(f"select * from {table}")
 
 
 def test_the_archive_answers_another_institution_with_nothing(two: tuple[Site, Actor, Actor]) -> None:
@@ -96,7 +130,7 @@ def test_the_archive_answers_another_institution_with_nothing(two: tuple[Site, A
         assert site.center.lists.conflicts(tx, 10, 0) == ([], 0)
         assert site.center.lists.quarantined_file(tx, 1) is None
         assert site.center.archive.statistics(tx)["studies"] == 0
-    assert [event for event in site.events(town) if event.kind != "institution.added"] == []
+    assert {event.kind for event in site.events(town)} <= {"institution.added", "account.added", "role.given"}
 
 
 def test_the_institution_above_sees_what_is_below_and_not_the_other_way(center: Site) -> None:
@@ -152,5 +186,5 @@ def test_an_event_tells_its_actors_institution(two: tuple[Site, Actor, Actor]) -
     site, county, town = two
     with site.center.begin(town) as tx:
         tx.emit(Event("query", {}, {"level": "STUDY"}))
-    assert [event.kind for event in site.events(town)] == ["query"]
+    assert "query" in [event.kind for event in site.events(town)]
     assert "query" not in [event.kind for event in site.events(county)]

@@ -39,7 +39,7 @@ class Center:
         self.blobs = Blobs(settings.objects)
         self.archive = Archive(self.blobs)
         self.lists = Lists(self.blobs, settings.quarantine)
-        self.indexer = Indexer(self.database.begin_relaxed, self.database.begin, self.blobs, settings.quarantine)
+        self.indexer = Indexer(self.database.begin_ingest, self.database.begin, self.blobs, settings.quarantine)
         self.blanks = Blanks(settings.home / "blank")
         self.intakes = Intakes(settings.home, self.indexer, self.blanks if blank_segments else None)
         self.recorder = Recorder(self.database.begin_relaxed)

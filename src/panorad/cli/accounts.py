@@ -85,7 +85,7 @@ def add_user(
     login: Annotated[str, typer.Argument(help="Login.")],
     institution: Annotated[str | None, typer.Option(help="Code of the person's institution; default: the center's own.")] = None,
     name: Annotated[str, typer.Option(help="The person's name; default: the login.")] = "",
-    administrator: Annotated[bool, typer.Option("--administrator", help="May manage the center.")] = False,
+    role: Annotated[list[str] | None, typer.Option(help="A role there, such as radiologist; may be repeated.")] = None,
     password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")] = False,
     home: Home = None,
 ) -> None:
@@ -94,7 +94,7 @@ def add_user(
 
     password = _password(password_stdin)
     with center_of(home) as center, center.begin(SYSTEM) as tx:
-        gate.add_account(tx, login, name, password, institution or center.settings.institution, administrator)
+        gate.add_account(tx, login, name, password, institution or center.settings.institution, role or ())
     out.print(f"added {login}", markup=False)
 
 

@@ -1,7 +1,7 @@
 """PostgreSQL through psycopg: a small pool, transactions under an actor, and the few verbs that stores use.
 
 The runtime role `panorad_app` owns nothing and cannot bypass row-level security; what a transaction sees is set on it from its actor
-(`panorad.institutions`, `panorad.everything`), so that a slice that forgets to ask gets nothing.
+(`panorad.institutions`, `panorad.parties`, `panorad.purpose`...), so that a slice that forgets to ask gets nothing.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ class Database:
         self._sink = sink
         self._telling = telling
         self._turn = threading.Lock()
+        self._role = role or ""
         self._losses = 0
         switch = f"-c role={role} " if role else ""
         options = f"{switch}-c jit=off -c statement_timeout=60000 -c TimeZone=UTC"
@@ -97,13 +98,14 @@ class Database:
         self._pool.close(timeout=2)
 
     @contextmanager
-    def begin(self, actor: Party, *, durable: bool = True) -> Iterator[Transaction]:
+    def begin(self, actor: Party, *, durable: bool = True, role: str = "") -> Iterator[Transaction]:
         """Open a transaction for `actor`; commit at the end of the block, roll back when it raises.
 
         `durable=False` lets the commit reach the disk a moment later: for changes that can be rebuilt (the index from the objects).
+        `role` is another database role than that of this door, for this transaction.
         Raises DatabaseDown when PostgreSQL cannot be reached.
         """
-        with self._lent(Scope(actor.sees is None, actor.sees or (), durable)) as session:
+        with self._lent(Scope.of(actor, role or self._role, durable)) as session:
             try:
                 tx = Transaction(actor, session, self._telling)
                 try:
@@ -161,6 +163,10 @@ class Database:
     def begin_relaxed(self, actor: Party) -> Any:
         """Like `begin`, with a commit that may reach the disk a moment later."""
         return self.begin(actor, durable=False)
+
+    def begin_ingest(self, actor: Party) -> Any:
+        """Like `begin_relaxed`, under the role that may write the index of the actor's institution, and read nothing else."""
+        return self.begin(actor, durable=False, role="panorad_ingest")
 
 
 def retry(attempt: Callable[[], T], times: int = 5) -> T:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import select
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from psycopg.adapt import Transformer
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
-from panorad.kit.transaction import Parameters, Statement
+from panorad.kit.transaction import Parameters, Party, Statement
 
 _PLACE = re.compile(r"%(?:s|\((\w+)\)s|%)")
 _QUOTABLE = re.compile(r"['\\\0]")
@@ -27,21 +27,52 @@ _MOST_PREPARED = 100
 _BEGIN = b"BEGIN"
 
 
-class Scope(NamedTuple):
-    """What a transaction tells the database of its actor, and whether its commit waits for the disk."""
+class _Known(NamedTuple):
+    """What the database needs to know of an actor."""
 
-    everything: bool
-    institutions: tuple[int, ...]
+    institution: int | None
+    account: int | None
+    purpose: str
+    sees: tuple[int, ...] | None
+    strict: tuple[int, ...]
+    parties: tuple[int, ...]
+    audits: tuple[int, ...]
+
+
+class Scope(NamedTuple):
+    """What a transaction tells the database of its actor; the role it runs under; and whether its commit waits for the disk."""
+
+    actor: _Known
+    role: str
     durable: bool
+
+    @classmethod
+    def of(cls, actor: Party, role: str, durable: bool) -> Scope:
+        """The scope of an actor, without what the database does not ask for."""
+        return cls(_Known(*(getattr(actor, name) for name in _Known._fields)), role, durable)
 
     def settings(self, local: str) -> str:
         """The statements that set it, for the session or (`LOCAL`) for the transaction."""
-        everything, durable = ("on" if flag else "off" for flag in (self.everything, self.durable))
-        return (
-            f"SET {local} panorad.everything = '{everything}';"
-            f" SET {local} panorad.institutions = '{','.join(str(int(number)) for number in self.institutions)}';"
-            f" SET {local} synchronous_commit = '{durable}'"
-        )
+        actor = self.actor
+        whole = set(actor.sees or ())
+        values = {
+            "panorad.everything": "on" if actor.sees is None else "off",
+            "panorad.institution": "" if actor.institution is None else str(int(actor.institution)),
+            "panorad.account": "" if actor.account is None else str(int(actor.account)),
+            "panorad.purpose": "".join(letter for letter in actor.purpose if letter.isalpha() or letter == "-"),
+            "panorad.home": _listed(actor.sees or ()),
+            "panorad.institutions": _listed(sorted(whole.difference(actor.strict))),
+            "panorad.strict": _listed(actor.strict),
+            "panorad.parties": _listed(actor.parties),
+            "panorad.audits": _listed(actor.audits),
+            "synchronous_commit": "on" if self.durable else "off",
+            **({"role": self.role} if self.role else {}),
+        }
+        return ";".join(f"SET {local} {name} = '{value}'" for name, value in values.items())
+
+
+def _listed(numbers: Iterable[int]) -> str:
+    return ",".join(str(int(number)) for number in numbers)
 
 
 class _Numbered(NamedTuple):

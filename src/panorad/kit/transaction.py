@@ -17,15 +17,19 @@ class Party(Protocol):
     @property
     def institution(self) -> int | None: ...  # noqa: D102
     @property
-    def sees(self) -> tuple[int, ...] | None: ...  # noqa: D102
-    @property
     def account(self) -> int | None: ...  # noqa: D102
-    @property
-    def administrator(self) -> bool: ...  # noqa: D102
     @property
     def purpose(self) -> str: ...  # noqa: D102
     @property
     def source(self) -> str: ...  # noqa: D102
+    @property
+    def sees(self) -> tuple[int, ...] | None: ...  # noqa: D102
+    @property
+    def strict(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def parties(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def audits(self) -> tuple[int, ...]: ...  # noqa: D102
 
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None

@@ -3,6 +3,10 @@
 
 SET check_function_bodies = false;
 
+CREATE FUNCTION public.acting_institution() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (NULLIF(current_setting('panorad.institution'::text, true), ''::text))::integer;
+
 CREATE FUNCTION public.add_instances(p_institution integer, p_study bigint, p_series bigint, p_object bigint, p jsonb) RETURNS TABLE(ordinal integer, fate text)
     LANGUAGE plpgsql
     AS $$
@@ -72,6 +76,45 @@ begin
         where t.id = p_object;
     end if;
 end $$;
+
+CREATE FUNCTION public.change_alone(p_institution integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+    select pg_advisory_xact_lock(1735550318, p_institution)
+$$;
+
+CREATE FUNCTION public.consent_allows(p_institution integer, p_issuer text, p_patient text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+declare
+    v_purpose text := current_setting('panorad.purpose', true);
+    v_actor integer := acting_institution();
+    v_own boolean := coalesce(v_actor = p_institution, false);
+    v_refused boolean;
+    v_permitted boolean;
+    v_rule text;
+begin
+    select coalesce(bool_or(c.decision = 'refuse'), false), coalesce(bool_or(c.decision = 'permit'), false) into v_refused, v_permitted
+    from consent c where c.patient_id = p_patient and c.issuer = p_issuer and c.institution_id = p_institution and c.withdrawn_at is null
+        and v_purpose = any (c.purposes) and c.valid_from <= statement_timestamp()
+        and (c.valid_to is null or c.valid_to > statement_timestamp())
+        and (c.audience = 'everyone' or (c.audience = 'others' and not v_own) or (c.audience = 'institution' and c.audience_id = v_actor));
+    if v_refused then
+        return false;
+    end if;
+    v_rule := consent_rule(p_institution, v_purpose, v_own);
+    return v_rule = 'permit' or (v_rule = 'consent' and v_permitted);
+end $$;
+
+CREATE FUNCTION public.consent_rule(p_institution integer, p_purpose text, p_own boolean) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'public'
+    AS $$
+    select coalesce((select rule from consent_policy where institution_id = p_institution and purpose = p_purpose
+                     and audience = case when p_own then 'own' else 'others' end),
+                    case when p_purpose in ('research', 'education') then 'consent' else 'permit' end)
+$$;
 
 CREATE FUNCTION public.ensure_event_partitions(months integer) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -149,15 +192,96 @@ CREATE FUNCTION public.events_final() RETURNS bigint
     LANGUAGE sql STABLE
     RETURN ((((pg_snapshot_xmin(pg_current_snapshot()))::text)::bigint + (SELECT COALESCE(max(event_clock.ahead), (0)::bigint) AS "coalesce" FROM public.event_clock)) << 12);
 
+CREATE FUNCTION public.everything() RETURNS boolean
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text);
+
+CREATE FUNCTION public.mark_study(p_study bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+declare
+    v_marks smallint;
+begin
+    select (case when exists (select from consent c where c.patient_id = s.patient_id and c.issuer = s.issuer
+                              and c.institution_id = s.institution_id and c.withdrawn_at is null) then 1 else 0 end)
+         + (case when exists (select from reach r where r.study_id = s.id) then 2 else 0 end)
+    into v_marks from study s where s.id = p_study;
+    update study set marks = v_marks where id = p_study and marks <> v_marks;
+    if found then
+        update series set marks = v_marks where study_id = p_study;
+        update name_key set marked = v_marks <> 0 where study_id = p_study and marked <> (v_marks <> 0);
+    end if;
+end $$;
+
+CREATE FUNCTION public.parties() RETURNS bigint[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((string_to_array(NULLIF(current_setting('panorad.parties'::text, true), ''::text), ','::text))::bigint[], '{}'::bigint[]);
+
+CREATE FUNCTION public.purpose_bits(p_purposes text[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    select coalesce(bit_or(case p when 'treatment' then 1 when 'remote-reading' then 2 when 'consultation' then 4 when 'quality' then 8
+        when 'education' then 16 when 'research' then 32 when 'patient-request' then 64 when 'emergency' then 128 else 0 end), 0)
+    from unnest(p_purposes) p
+$$;
+
+CREATE FUNCTION public.purpose_bit() RETURNS integer
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE(public.purpose_bits(ARRAY[current_setting('panorad.purpose'::text, true)]), 0);
+
+CREATE FUNCTION public.receive_name() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    select s.marks <> 0 into new.marked from study s where s.id = new.study_id;
+    return new;
+end $$;
+
+CREATE FUNCTION public.receive_series() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    select s.marks into new.marks from study s where s.id = new.study_id;
+    return new;
+end $$;
+
+CREATE FUNCTION public.receive_study() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    perform wait_for_changes(new.institution_id);
+    insert into reach (study_id, party, grant_id, purposes, valid_from, valid_to, study_date, series_uid)
+    select new.id, g.party, g.id, purpose_bits(g.purposes), g.valid_from, coalesce(g.valid_to, 'infinity'), new.study_date, g.series_uid
+    from (select * from access_grant where study_uid = new.study_uid and institution_id = new.institution_id and revoked_at is null
+          union all
+          select * from access_grant where patient_id = new.patient_id and issuer = new.issuer and institution_id = new.institution_id
+              and revoked_at is null) g;
+    perform mark_study(new.id);
+    return null;
+end $$;
+
+CREATE FUNCTION public.setting_ids(name text) RETURNS integer[]
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN COALESCE((string_to_array(NULLIF(current_setting(name, true), ''::text), ','::text))::integer[], '{}'::integer[]);
+
 CREATE FUNCTION public.visible_institutions() RETURNS integer[]
     LANGUAGE sql STABLE SECURITY DEFINER PARALLEL SAFE
     SET search_path TO 'public'
     AS $$
-    select case when coalesce(current_setting('panorad.everything', true), 'off') = 'on' then (select coalesce(array_agg(id), '{}') from institution)
-                else coalesce(string_to_array(nullif(current_setting('panorad.institutions', true), ''), ',')::integer[], '{}') end
+    select case when everything() then (select coalesce(array_agg(id), '{}') from institution) else setting_ids('panorad.institutions') end
 $$;
 
-COMMENT ON FUNCTION public.visible_institutions() IS 'Whose rows the transaction sees: one list in either case, so that an index on the institution serves both.';
+COMMENT ON FUNCTION public.visible_institutions() IS 'Institutions whose unmarked rows the transaction sees: one list in either case, so that an index on the institution serves both.';
+
+CREATE FUNCTION public.wait_for_changes(p_institution integer) RETURNS void
+    LANGUAGE sql
+    AS $$
+    select pg_advisory_xact_lock_shared(1735550318, p_institution)
+$$;
 
 CREATE FUNCTION public.wind_event_clock() RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -166,6 +290,111 @@ CREATE FUNCTION public.wind_event_clock() RETURNS void
     insert into event_clock (ahead)
     select (max(id) >> 12) - pg_current_xact_id()::text::bigint + 1 from event having max(id) >= event_number(0)
 $$;
+
+CREATE FUNCTION public.work_out_consent() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    perform change_alone(new.institution_id);
+    perform mark_study(s.id) from study s
+    where s.institution_id = new.institution_id and s.issuer = new.issuer and s.patient_id = new.patient_id;
+    return null;
+end $$;
+
+CREATE FUNCTION public.work_out_grant() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+declare
+    v_study bigint;
+    v_before bigint[];
+begin
+    if new.scope = 'institution' then
+        return null;
+    end if;
+    perform change_alone(new.institution_id);
+    with gone as (delete from reach where grant_id = new.id returning study_id) select array_agg(study_id) into v_before from gone;
+    if new.revoked_at is null then
+        insert into reach (study_id, party, grant_id, purposes, valid_from, valid_to, study_date, series_uid)
+        select s.id, new.party, new.id, purpose_bits(new.purposes), new.valid_from, coalesce(new.valid_to, 'infinity'), s.study_date, new.series_uid
+        from (select * from study t where new.scope = 'patient' and t.patient_id = new.patient_id and t.issuer = new.issuer
+              union all
+              select * from study t where new.scope <> 'patient' and t.study_uid = new.study_uid) s
+        where s.institution_id = new.institution_id;
+    end if;
+    for v_study in select unnest(v_before) union select study_id from reach where grant_id = new.id loop
+        perform mark_study(v_study);
+    end loop;
+    return null;
+end $$;
+
+CREATE FUNCTION public.work_out_tree() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+begin
+    create temporary table if not exists above (below_id integer, above_id integer) on commit drop;
+    truncate above;
+    insert into above
+    with recursive up as (
+        select id as below_id, parent_id as above_id from institution where parent_id is not null
+        union
+        select u.below_id, i.parent_id from up u join institution i on i.id = u.above_id where i.parent_id is not null)
+    select below_id, above_id from up where below_id <> above_id;
+    update access_grant g set revoked_at = now() where g.origin = 'tree' and g.revoked_at is null
+        and not exists (select from above a where a.below_id = g.institution_id and a.above_id = g.grantee_id);
+    insert into access_grant (institution_id, scope, grantee_kind, grantee_id, party, purposes, origin)
+    select a.below_id, 'institution', 'institution', a.above_id, (1::bigint << 40) + a.above_id,
+           '{treatment,remote-reading,consultation,quality,education,research}', 'tree'
+    from above a where not exists (select from access_grant g where g.origin = 'tree' and g.institution_id = a.below_id
+        and g.grantee_id = a.above_id and (g.revoked_at is null or g.revoked_by is not null));
+    return null;
+end $$;
+
+CREATE TABLE public.access_grant (
+    id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    scope text NOT NULL,
+    issuer text COLLATE pg_catalog."C",
+    patient_id text COLLATE pg_catalog."C",
+    study_uid text COLLATE pg_catalog."C",
+    series_uid text COLLATE pg_catalog."C",
+    grantee_kind text NOT NULL,
+    grantee_id integer NOT NULL,
+    grantee_role text,
+    party bigint NOT NULL,
+    purposes text[] NOT NULL,
+    valid_from timestamp with time zone DEFAULT now() NOT NULL,
+    valid_to timestamp with time zone,
+    origin text NOT NULL,
+    reason text DEFAULT ''::text NOT NULL,
+    given_by text DEFAULT ''::text NOT NULL,
+    given_at timestamp with time zone DEFAULT now() NOT NULL,
+    revoked_at timestamp with time zone,
+    revoked_by text,
+    CONSTRAINT access_grant_check CHECK (((scope = 'patient'::text) = ((patient_id IS NOT NULL) AND (issuer IS NOT NULL)))),
+    CONSTRAINT access_grant_check1 CHECK (((scope = ANY (ARRAY['study'::text, 'series'::text])) = (study_uid IS NOT NULL))),
+    CONSTRAINT access_grant_check2 CHECK (((scope = 'series'::text) = (series_uid IS NOT NULL))),
+    CONSTRAINT access_grant_check3 CHECK (((grantee_kind = 'role'::text) = (grantee_role IS NOT NULL))),
+    CONSTRAINT access_grant_grantee_kind_check CHECK ((grantee_kind = ANY (ARRAY['institution'::text, 'role'::text, 'person'::text, 'link'::text, 'device'::text, 'program'::text]))),
+    CONSTRAINT access_grant_origin_check CHECK ((origin = ANY (ARRAY['tree'::text, 'referral'::text, 'remote-reading'::text, 'consultation'::text, 'consent'::text, 'recognition'::text, 'break-glass'::text, 'share-link'::text, 'patient'::text, 'manual'::text]))),
+    CONSTRAINT access_grant_purposes_check CHECK ((cardinality(purposes) > 0)),
+    CONSTRAINT access_grant_scope_check CHECK ((scope = ANY (ARRAY['institution'::text, 'patient'::text, 'study'::text, 'series'::text])))
+);
+
+COMMENT ON TABLE public.access_grant IS 'An institution lets somebody see something of what it holds, for a purpose and a time. Rows are revoked, never deleted.';
+
+COMMENT ON COLUMN public.access_grant.party IS 'The grantee as one number (panorad.model.party).';
+
+ALTER TABLE public.access_grant ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.access_grant_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.account (
     id integer NOT NULL,
@@ -189,6 +418,17 @@ ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.account_role (
+    account_id integer NOT NULL,
+    institution_id integer NOT NULL,
+    role text NOT NULL,
+    origin text DEFAULT 'manual'::text NOT NULL,
+    given_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT account_role_origin_check CHECK ((origin = ANY (ARRAY['manual'::text, 'welcome'::text, 'oidc'::text, 'migration'::text])))
+);
+
+COMMENT ON TABLE public.account_role IS 'What a person is at an institution; the roles and what each may do are in panorad.model.roles.';
+
 CREATE TABLE public.conflict (
     id bigint NOT NULL,
     institution_id integer NOT NULL,
@@ -208,6 +448,55 @@ ALTER TABLE public.conflict ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.consent (
+    id bigint NOT NULL,
+    institution_id integer NOT NULL,
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    patient_id text NOT NULL COLLATE pg_catalog."C",
+    decision text NOT NULL,
+    purposes text[] NOT NULL,
+    audience text DEFAULT 'others'::text NOT NULL,
+    audience_id integer,
+    valid_from timestamp with time zone DEFAULT now() NOT NULL,
+    valid_to timestamp with time zone,
+    given_by text DEFAULT 'patient'::text NOT NULL,
+    proxy_name text DEFAULT ''::text NOT NULL,
+    proxy_relationship text DEFAULT ''::text NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    recorded_by text DEFAULT ''::text NOT NULL,
+    recorded_at timestamp with time zone DEFAULT now() NOT NULL,
+    withdrawn_at timestamp with time zone,
+    withdrawn_by text,
+    CONSTRAINT consent_audience_check CHECK ((audience = ANY (ARRAY['everyone'::text, 'others'::text, 'institution'::text]))),
+    CONSTRAINT consent_check CHECK (((audience = 'institution'::text) = (audience_id IS NOT NULL))),
+    CONSTRAINT consent_check1 CHECK (((given_by = 'proxy'::text) = (proxy_name <> ''::text))),
+    CONSTRAINT consent_decision_check CHECK ((decision = ANY (ARRAY['permit'::text, 'refuse'::text]))),
+    CONSTRAINT consent_given_by_check CHECK ((given_by = ANY (ARRAY['patient'::text, 'proxy'::text]))),
+    CONSTRAINT consent_purposes_check CHECK ((cardinality(purposes) > 0))
+);
+
+COMMENT ON TABLE public.consent IS 'What a patient permits or refuses: for which purposes, to whom, how long. A refusal outranks every grant. Rows are withdrawn, never deleted.';
+
+ALTER TABLE public.consent ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.consent_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.consent_policy (
+    institution_id integer NOT NULL,
+    purpose text NOT NULL,
+    audience text NOT NULL,
+    rule text NOT NULL,
+    CONSTRAINT consent_policy_audience_check CHECK ((audience = ANY (ARRAY['own'::text, 'others'::text]))),
+    CONSTRAINT consent_policy_rule_check CHECK ((rule = ANY (ARRAY['permit'::text, 'consent'::text, 'refuse'::text])))
+);
+
+COMMENT ON TABLE public.consent_policy IS 'What holds at an institution for patients who said nothing; where there is no row, consent_rule says it.';
 
 CREATE TABLE public.event (
     id bigint NOT NULL,
@@ -321,7 +610,8 @@ ALTER TABLE public.institution ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY 
 CREATE TABLE public.name_key (
     key text NOT NULL COLLATE pg_catalog."C",
     study_id bigint NOT NULL,
-    institution_id integer NOT NULL
+    institution_id integer NOT NULL,
+    marked boolean DEFAULT false NOT NULL
 );
 
 COMMENT ON TABLE public.name_key IS 'Folded patient names (words, pinyin, initials, ideographs), each found by prefix.';
@@ -333,11 +623,21 @@ CREATE TABLE public.node (
     port integer,
     description text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    id integer NOT NULL,
     CONSTRAINT node_ae_title_check CHECK (((length(ae_title) >= 1) AND (length(ae_title) <= 16))),
     CONSTRAINT node_port_check CHECK (((port >= 1) AND (port <= 65535)))
 );
 
 COMMENT ON TABLE public.node IS 'A DICOM application entity and the institution it belongs to; host and port when we may send to it.';
+
+ALTER TABLE public.node ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.node_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.object (
     id bigint NOT NULL,
@@ -382,6 +682,19 @@ ALTER TABLE public.quarantine ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.reach (
+    study_id bigint NOT NULL,
+    party bigint NOT NULL,
+    grant_id bigint NOT NULL,
+    purposes integer NOT NULL,
+    valid_from timestamp with time zone NOT NULL,
+    valid_to timestamp with time zone NOT NULL,
+    study_date date,
+    series_uid text COLLATE pg_catalog."C"
+);
+
+COMMENT ON TABLE public.reach IS 'Grants of patients, studies and series worked out to the studies that are here; kept by triggers, never written by hand.';
+
 CREATE TABLE public.schema_version (
     number integer NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
@@ -405,7 +718,8 @@ CREATE TABLE public.series (
     settled_version integer,
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     first_received timestamp with time zone DEFAULT now() NOT NULL,
-    last_received timestamp with time zone DEFAULT now() NOT NULL
+    last_received timestamp with time zone DEFAULT now() NOT NULL,
+    marks smallint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
@@ -421,8 +735,12 @@ CREATE TABLE public.session (
     token_hash bytea NOT NULL,
     account_id integer NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
-    seen_at timestamp with time zone DEFAULT now() NOT NULL
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    institution_id integer,
+    purpose text
 );
+
+COMMENT ON COLUMN public.session.institution_id IS 'The institution that the person acts for at the moment; null is the account''s own.';
 
 CREATE TABLE public.sop_class (
     id smallint NOT NULL,
@@ -460,8 +778,11 @@ CREATE TABLE public.study (
     conflict_count integer DEFAULT 0 NOT NULL,
     attributes jsonb DEFAULT '{}'::jsonb NOT NULL,
     first_received timestamp with time zone DEFAULT now() NOT NULL,
-    last_received timestamp with time zone DEFAULT now() NOT NULL
+    last_received timestamp with time zone DEFAULT now() NOT NULL,
+    marks smallint DEFAULT 0 NOT NULL
 );
+
+COMMENT ON COLUMN public.study.marks IS '1: the patient has said something about consent; 2: a grant reaches the study. Rows without marks need no second look.';
 
 ALTER TABLE public.study ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.study_id_seq
@@ -497,11 +818,23 @@ COMMENT ON TABLE public.welcome IS 'One-time links by which the first administra
 
 ALTER TABLE ONLY public.event ATTACH PARTITION public.event_rest DEFAULT;
 
+ALTER TABLE ONLY public.access_grant
+    ADD CONSTRAINT access_grant_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.account_role
+    ADD CONSTRAINT account_role_pkey PRIMARY KEY (account_id, institution_id, role);
+
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.consent
+    ADD CONSTRAINT consent_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.consent_policy
+    ADD CONSTRAINT consent_policy_pkey PRIMARY KEY (institution_id, purpose, audience);
 
 ALTER TABLE ONLY public.event
     ADD CONSTRAINT event_pkey PRIMARY KEY (id, at);
@@ -522,7 +855,10 @@ ALTER TABLE ONLY public.institution
     ADD CONSTRAINT institution_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.name_key
-    ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id) INCLUDE (institution_id);
+    ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id) INCLUDE (institution_id, marked);
+
+ALTER TABLE ONLY public.node
+    ADD CONSTRAINT node_id_key UNIQUE (id);
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_pkey PRIMARY KEY (ae_title);
@@ -538,6 +874,9 @@ ALTER TABLE ONLY public.quarantine
 
 ALTER TABLE ONLY public.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.reach
+    ADD CONSTRAINT reach_pkey PRIMARY KEY (study_id, party, grant_id);
 
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
@@ -572,9 +911,27 @@ ALTER TABLE ONLY public.transfer_syntax
 ALTER TABLE ONLY public.welcome
     ADD CONSTRAINT welcome_pkey PRIMARY KEY (token_hash);
 
+CREATE INDEX access_grant_institution ON public.access_grant USING btree (institution_id, id);
+
+CREATE INDEX access_grant_party ON public.access_grant USING btree (party, id);
+
+CREATE INDEX access_grant_patient ON public.access_grant USING btree (patient_id, issuer, institution_id) WHERE ((patient_id IS NOT NULL) AND (revoked_at IS NULL));
+
+CREATE INDEX access_grant_standing ON public.access_grant USING btree (party) WHERE ((scope = 'institution'::text) AND (revoked_at IS NULL));
+
+CREATE INDEX access_grant_study ON public.access_grant USING btree (study_uid, institution_id) WHERE ((study_uid IS NOT NULL) AND (revoked_at IS NULL));
+
 CREATE UNIQUE INDEX account_login ON public.account USING btree (lower(login));
 
+CREATE UNIQUE INDEX account_role_one_administration ON public.account_role USING btree (account_id) WHERE (role = ANY (ARRAY['system-administrator'::text, 'security-administrator'::text, 'audit-administrator'::text]));
+
+COMMENT ON INDEX public.account_role_one_administration IS 'Those who run the center, those who say who may, and those who watch both are different people.';
+
 CREATE INDEX conflict_instance ON public.conflict USING btree (instance_id);
+
+CREATE INDEX consent_institution ON public.consent USING btree (institution_id, id);
+
+CREATE INDEX consent_patient ON public.consent USING btree (patient_id, issuer, institution_id) WHERE (withdrawn_at IS NULL);
 
 CREATE INDEX event_study ON ONLY public.event USING btree (study, id) WHERE (study IS NOT NULL);
 
@@ -588,6 +945,10 @@ CREATE INDEX name_key_study ON public.name_key USING btree (study_id);
 
 CREATE INDEX quarantine_received ON public.quarantine USING btree (received_at DESC, id DESC);
 
+CREATE INDEX reach_grant ON public.reach USING btree (grant_id);
+
+CREATE INDEX reach_party ON public.reach USING btree (party, study_date DESC NULLS LAST, study_id DESC);
+
 CREATE INDEX series_uid ON public.series USING btree (series_uid);
 
 CREATE INDEX series_unsettled ON public.series USING btree (last_received) WHERE (settled_version IS DISTINCT FROM version);
@@ -600,6 +961,8 @@ CREATE INDEX study_date ON public.study USING btree (study_date DESC NULLS LAST,
 
 CREATE INDEX study_institution_date ON public.study USING btree (institution_id, study_date DESC NULLS LAST, id DESC);
 
+CREATE INDEX study_institution_received ON public.study USING btree (institution_id, last_received DESC NULLS LAST, id DESC);
+
 CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
 
 CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
@@ -608,8 +971,29 @@ ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
 
 ALTER INDEX public.event_study ATTACH PARTITION public.event_rest_study_id_idx;
 
+CREATE TRIGGER receive BEFORE INSERT ON public.name_key FOR EACH ROW EXECUTE FUNCTION public.receive_name();
+
+CREATE TRIGGER receive BEFORE INSERT ON public.series FOR EACH ROW EXECUTE FUNCTION public.receive_series();
+
+CREATE TRIGGER receive AFTER INSERT ON public.study FOR EACH ROW EXECUTE FUNCTION public.receive_study();
+
+CREATE TRIGGER work_out AFTER INSERT OR UPDATE ON public.access_grant FOR EACH ROW EXECUTE FUNCTION public.work_out_grant();
+
+CREATE TRIGGER work_out AFTER INSERT OR UPDATE ON public.consent FOR EACH ROW EXECUTE FUNCTION public.work_out_consent();
+
+CREATE TRIGGER work_out AFTER INSERT OR UPDATE OF parent_id ON public.institution FOR EACH STATEMENT EXECUTE FUNCTION public.work_out_tree();
+
+ALTER TABLE ONLY public.access_grant
+    ADD CONSTRAINT access_grant_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.account_role
+    ADD CONSTRAINT account_role_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.account_role
+    ADD CONSTRAINT account_role_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instance(id) ON DELETE CASCADE;
@@ -619,6 +1003,15 @@ ALTER TABLE ONLY public.conflict
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_other_id_fkey FOREIGN KEY (other_id) REFERENCES public.instance(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.consent
+    ADD CONSTRAINT consent_audience_id_fkey FOREIGN KEY (audience_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.consent
+    ADD CONSTRAINT consent_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.consent_policy
+    ADD CONSTRAINT consent_policy_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE ONLY public.instance
     ADD CONSTRAINT instance_object_id_fkey FOREIGN KEY (object_id) REFERENCES public.object(id);
@@ -647,20 +1040,49 @@ ALTER TABLE ONLY public.object
 ALTER TABLE ONLY public.quarantine
     ADD CONSTRAINT quarantine_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
+ALTER TABLE ONLY public.reach
+    ADD CONSTRAINT reach_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES public.access_grant(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.reach
+    ADD CONSTRAINT reach_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
+ALTER TABLE public.access_grant ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY add ON public.event FOR INSERT TO panorad_app WITH CHECK (true);
+
+CREATE POLICY add_ingest ON public.event FOR INSERT TO panorad_ingest WITH CHECK (true);
 
 ALTER TABLE public.conflict ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE public.consent ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE public.event ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY ingest ON public.conflict TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.instance TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.name_key TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.object TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.quarantine TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.series TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
+
+CREATE POLICY ingest ON public.study TO panorad_ingest USING ((institution_id = ( SELECT public.acting_institution() AS acting_institution)));
 
 ALTER TABLE public.instance ENABLE ROW LEVEL SECURITY;
 
@@ -668,86 +1090,159 @@ ALTER TABLE public.name_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE public.object ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY own ON public.conflict TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.instance TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.name_key TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.object TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.quarantine TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.series TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
-CREATE POLICY own ON public.study TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
-
 ALTER TABLE public.quarantine ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY see ON public.event FOR SELECT TO panorad_app USING ((( SELECT (COALESCE(current_setting('panorad.everything'::text, true), 'off'::text) = 'on'::text)) OR (institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[]))));
+ALTER TABLE public.reach ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY seal ON public.object FOR UPDATE TO panorad_app USING (( SELECT public.everything() AS everything)) WITH CHECK (( SELECT public.everything() AS everything));
+
+CREATE POLICY see ON public.access_grant TO panorad_app USING ((( SELECT public.everything() AS everything) OR (institution_id = ( SELECT public.acting_institution() AS acting_institution)) OR (institution_id = ANY (( SELECT public.setting_ids('panorad.audits'::text) AS setting_ids)::integer[])) OR (party = ANY (( SELECT public.parties() AS parties)::bigint[])))) WITH CHECK ((( SELECT public.everything() AS everything) OR (institution_id = ( SELECT public.acting_institution() AS acting_institution))));
+
+CREATE POLICY see ON public.conflict FOR SELECT TO panorad_app USING ((( SELECT public.everything() AS everything) OR (EXISTS ( SELECT
+   FROM public.instance i
+  WHERE (i.id = conflict.instance_id)))));
+
+CREATE POLICY see ON public.consent TO panorad_app USING ((( SELECT public.everything() AS everything) OR (institution_id = ( SELECT public.acting_institution() AS acting_institution))));
+
+CREATE POLICY see ON public.event FOR SELECT TO panorad_app USING ((( SELECT public.everything() AS everything) OR (institution_id = ANY (( SELECT public.setting_ids('panorad.audits'::text) AS setting_ids)::integer[])) OR (account_id = ( SELECT (NULLIF(current_setting('panorad.account'::text, true), ''::text))::integer AS "nullif")) OR ((study IS NOT NULL) AND (EXISTS ( SELECT
+   FROM public.study s
+  WHERE ((s.study_uid = event.study) AND (s.institution_id = ANY (( SELECT public.setting_ids('panorad.home'::text) AS setting_ids)::integer[]))))))));
+
+CREATE POLICY see ON public.instance FOR SELECT TO panorad_app USING ((( SELECT public.everything() AS everything) OR (EXISTS ( SELECT
+   FROM public.series e
+  WHERE (e.id = instance.series_id)))));
+
+CREATE POLICY see ON public.name_key FOR SELECT TO panorad_app USING ((((NOT marked) AND (institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[]))) OR (marked AND (( SELECT public.everything() AS everything) OR (EXISTS ( SELECT
+   FROM public.study s
+  WHERE (s.id = name_key.study_id)))))));
+
+CREATE POLICY see ON public.object FOR SELECT TO panorad_app USING (true);
+
+CREATE POLICY see ON public.quarantine FOR SELECT TO panorad_app USING ((institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[])));
+
+CREATE POLICY see ON public.reach FOR SELECT TO panorad_app USING ((( SELECT public.everything() AS everything) OR (party = ANY (( SELECT public.parties() AS parties)::bigint[]))));
+
+CREATE POLICY see ON public.series FOR SELECT TO panorad_app USING ((((marks = 0) AND (institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[]))) OR ((marks <> 0) AND (( SELECT public.everything() AS everything) OR ((EXISTS ( SELECT
+   FROM public.study s
+  WHERE (s.id = series.study_id))) AND ((institution_id = ANY (( SELECT public.setting_ids('panorad.home'::text) AS setting_ids)::integer[])) OR (EXISTS ( SELECT
+   FROM public.reach r
+  WHERE ((r.study_id = series.study_id) AND (r.party = ANY (( SELECT public.parties() AS parties)::bigint[])) AND ((r.series_uid IS NULL) OR (r.series_uid = series.series_uid)) AND ((r.purposes & ( SELECT public.purpose_bit() AS purpose_bit)) <> 0) AND (r.valid_from <= statement_timestamp()) AND (r.valid_to > statement_timestamp()))))))))));
+
+CREATE POLICY see ON public.study FOR SELECT TO panorad_app USING ((((marks = 0) AND (institution_id = ANY (( SELECT public.visible_institutions() AS visible_institutions)::integer[]))) OR ((marks <> 0) AND (( SELECT public.everything() AS everything) OR (((institution_id = ANY (( SELECT public.setting_ids('panorad.home'::text) AS setting_ids)::integer[])) OR (EXISTS ( SELECT
+   FROM public.reach r
+  WHERE ((r.study_id = study.id) AND (r.party = ANY (( SELECT public.parties() AS parties)::bigint[])) AND ((r.purposes & ( SELECT public.purpose_bit() AS purpose_bit)) <> 0) AND (r.valid_from <= statement_timestamp()) AND (r.valid_to > statement_timestamp()))))) AND (((((marks)::integer & 1) = 0) AND (institution_id <> ALL (( SELECT public.setting_ids('panorad.strict'::text) AS setting_ids)::integer[]))) OR public.consent_allows(institution_id, issuer, patient_id)))))));
 
 ALTER TABLE public.series ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY settle ON public.series FOR UPDATE TO panorad_app USING (( SELECT public.everything() AS everything)) WITH CHECK (( SELECT public.everything() AS everything));
 
 ALTER TABLE public.study ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA public TO panorad_app;
+GRANT USAGE ON SCHEMA public TO panorad_ingest;
 
 GRANT ALL ON FUNCTION public.ensure_event_partitions(months integer) TO panorad_app;
 
 GRANT SELECT ON TABLE public.event_clock TO panorad_app;
+GRANT SELECT ON TABLE public.event_clock TO panorad_ingest;
+
+REVOKE ALL ON FUNCTION public.mark_study(p_study bigint) FROM PUBLIC;
 
 GRANT ALL ON FUNCTION public.wind_event_clock() TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.access_grant TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.access_grant_id_seq TO panorad_ingest;
+GRANT USAGE ON SEQUENCE public.access_grant_id_seq TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.conflict TO panorad_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_role TO panorad_app;
+
+GRANT SELECT ON TABLE public.conflict TO panorad_app;
+GRANT SELECT,INSERT ON TABLE public.conflict TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.conflict_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.conflict_id_seq TO panorad_ingest;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.consent TO panorad_app;
+
+GRANT USAGE ON SEQUENCE public.consent_id_seq TO panorad_ingest;
+GRANT USAGE ON SEQUENCE public.consent_id_seq TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.consent_policy TO panorad_app;
 
 GRANT SELECT,INSERT ON TABLE public.event TO panorad_app;
+GRANT INSERT ON TABLE public.event TO panorad_ingest;
 
 GRANT SELECT,INSERT ON TABLE public.event_seal TO panorad_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.instance TO panorad_app;
+GRANT SELECT ON TABLE public.instance TO panorad_app;
+GRANT SELECT,INSERT ON TABLE public.instance TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.instance_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.instance_id_seq TO panorad_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.institution TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.institution_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.institution_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.name_key TO panorad_app;
+GRANT SELECT ON TABLE public.name_key TO panorad_app;
+GRANT SELECT,INSERT ON TABLE public.name_key TO panorad_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO panorad_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.object TO panorad_app;
+GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_ingest;
+GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_app;
+
+GRANT SELECT ON TABLE public.object TO panorad_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.object TO panorad_ingest;
+
+GRANT UPDATE(sealed_at) ON TABLE public.object TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.object_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.object_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.quarantine TO panorad_app;
+GRANT SELECT ON TABLE public.quarantine TO panorad_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.quarantine TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.quarantine_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.quarantine_id_seq TO panorad_ingest;
+
+GRANT SELECT ON TABLE public.reach TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.schema_version TO panorad_app;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.series TO panorad_app;
+GRANT SELECT ON TABLE public.series TO panorad_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.series TO panorad_ingest;
+
+GRANT UPDATE(settled_version) ON TABLE public.series TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sop_class TO panorad_app;
+GRANT SELECT,INSERT ON TABLE public.sop_class TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_app;
+GRANT SELECT ON TABLE public.study TO panorad_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer_syntax TO panorad_app;
+GRANT SELECT,INSERT ON TABLE public.transfer_syntax TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.transfer_syntax_id_seq TO panorad_app;
+GRANT USAGE ON SEQUENCE public.transfer_syntax_id_seq TO panorad_ingest;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.welcome TO panorad_app;

@@ -5,15 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ActorKind = Literal["person", "node", "program", "system"]
+ActorKind = Literal["person", "node", "program", "link", "system"]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """One acting party in one request: its identity, the institution it acts for, what it may see, and from where.
+    """One acting party in one request: its identity, the institution it acts for, its roles there, its purpose, and from where.
 
-    `sees` lists the ids of the institutions whose data the database shows to this actor; None means every institution.
-    `issuer` is the Issuer of Patient ID assumed for images of this institution that carry none.
+    What the database shows to it:
+    `sees` lists the institutions whose data it sees as a whole (its own, and those that let it); None means everything.
+    `strict` lists the institutions whose patients must have consented before this actor sees them for this purpose.
+    `parties` are the numbers under which something may be granted to it (`panorad.model.party`).
+    `audits` lists the institutions whose events it may read.
+
+    `issuer` is the Issuer of Patient ID assumed for images of its institution that carry none.
     """
 
     kind: ActorKind
@@ -23,9 +28,12 @@ class Actor:
     institution_code: str = ""
     issuer: str = ""
     account: int | None = None
-    administrator: bool = False
     purpose: str = "treatment"
     source: str = ""
+    roles: frozenset[str] = frozenset()
+    strict: tuple[int, ...] = ()
+    parties: tuple[int, ...] = ()
+    audits: tuple[int, ...] = ()
 
 
 SYSTEM = Actor("system", "panorad", sees=None, purpose="operation")

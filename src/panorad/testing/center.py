@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,13 +123,15 @@ class Site:
                 gate.add_institution(tx, code, code.title(), issuer=issuer, parent=parent)
         return self.reader(code)
 
-    def reader(self, code: str = "CENTER") -> Actor:
-        """A person of an institution that is there. Raises InstitutionAbsent."""
+    def reader(self, code: str = "CENTER", roles: Sequence[str] = ("radiologist", "department-head")) -> Actor:
+        """A person of an institution that is there, with roles there. Raises InstitutionAbsent."""
         with self.center.begin(SYSTEM) as tx:
-            found = gate.actor_of_institution(tx, code)
-            account = gate.Account(0, f"reader-{code.lower()}", "Reader", found.institution or 0, False)
-            person = gate.account_actor(tx, account, code, found.issuer)
-        return Actor(person.kind, person.name, person.institution, person.sees, code, person.issuer)
+            login = f"reader-{code.lower()}"
+            try:
+                return gate.account_actor(tx, login)
+            except gate.AccountAbsent:
+                gate.add_account(tx, login, "Reader", "a password of the tests", code, roles)
+                return gate.account_actor(tx, login)
 
     def put(self, files: Iterable[bytes | str | Path], actor: Actor | None = None, source: str = "test") -> list[Receipt]:
         """Put Part 10 files (bytes, or paths of them) in through an Intake; they are indexed when this returns.

@@ -30,6 +30,7 @@ from panorad.model.actor import SYSTEM
 from panorad.settings import load
 
 LOGIN = "demo"
+DEMO_ROLES = ("radiologist", "department-head", "system-administrator")
 MEMBERS = (
     ("CENTER", "Regional Imaging Center (fictitious)", "区域影像中心（虚构）", None),
     ("COUNTY", "County Hospital (fictitious)", "县人民医院（虚构）", "CENTER"),
@@ -124,7 +125,7 @@ def region(place: Place) -> str:
             return note.read_text("ascii").strip()
         password = "-".join(secrets.token_hex(2) for _ in range(4))
         if gate.without_accounts(tx):
-            gate.add_account(tx, LOGIN, "Demo Reader (fictitious)", password, MEMBERS[0][0], administrator=True)
+            gate.add_account(tx, LOGIN, "Demo Reader (fictitious)", password, MEMBERS[0][0], DEMO_ROLES)
         else:
             gate.set_password_of(tx, LOGIN, password)
         note.touch(0o600)

@@ -19,7 +19,7 @@ PASSWORD = "correct horse battery"
 def site(center: Site) -> Site:
     """A center with the account wang."""
     with center.center.begin(SYSTEM) as tx:
-        gate.add_account(tx, "wang", "Wang Wei", PASSWORD, "CENTER")
+        gate.add_account(tx, "wang", "Wang Wei", PASSWORD, "CENTER", ["clinician"])
     return center
 
 
@@ -43,12 +43,12 @@ def test_in_and_out(site: Site) -> None:
     with site.center.begin(SYSTEM) as tx:
         actor = gate.session(tx, token)
     assert actor is not None
-    assert (actor.kind, actor.name, actor.institution_code, actor.sees, actor.administrator) == (
+    assert (actor.kind, actor.name, actor.institution_code, actor.sees, actor.roles) == (
         "person",
         "wang",
         "CENTER",
         (actor.institution,),
-        False,
+        frozenset({"clinician"}),
     )
     with site.center.begin(SYSTEM) as tx:
         gate.sign_out(tx, token)
@@ -175,7 +175,8 @@ def test_the_one_time_link_lets_one_administrator_in_once(center: Site) -> None:
     with center.center.begin(SYSTEM) as tx:
         assert gate.welcome_open(tx, first), "a refused password does not use the link up"
         account = gate.redeem_welcome(tx, first, "admin", "Admin", PASSWORD)
-    assert account.administrator
+    with center.center.begin(SYSTEM) as tx:
+        assert {one.role for one in gate.held(tx, account.login)} == {"system-administrator", "radiologist"}
     for token in (first, second, "never was"):
         with pytest.raises(gate.WelcomeClosed), center.center.begin(SYSTEM) as tx:
             gate.redeem_welcome(tx, token, "other", "Other", PASSWORD)

@@ -53,13 +53,16 @@ class Institution:
     name_zh: str
 
 
+ADMIN = frozenset({"radiologist", "department-head", "system-administrator"})
+
+
 @dataclass(frozen=True)
 class Account:
     id: int
     login: str
     name: str
     institution: int
-    administrator: bool
+    roles: frozenset[str] = ADMIN
 
 
 INSTITUTIONS = (
@@ -72,7 +75,7 @@ INSTITUTIONS = (
 @dataclass
 class GateTwin:
     accounts: dict[str, tuple[Account, str]] = field(
-        default_factory=lambda: {"wanglei": (Account(1, "wanglei", "Wang Lei", 1, True), PASSWORD)}
+        default_factory=lambda: {"wanglei": (Account(1, "wanglei", "Wang Lei", 1), PASSWORD)}
     )
     sessions: dict[str, Actor] = field(default_factory=dict)
     welcome: str = ""
@@ -83,7 +86,7 @@ class GateTwin:
             raise Refused
         token = f"token-{len(self.sessions)}-{login}"
         self.sessions[token] = Actor(
-            "person", account.login, account.institution, (1, 2, 3), account=account.id, administrator=account.administrator
+            "person", account.login, account.institution, (1, 2, 3), account=account.id, roles=account.roles
         )
         return account, token
 
@@ -100,7 +103,7 @@ class GateTwin:
         if not self.welcome_open(tx, token):
             raise Refused
         self.welcome = ""
-        account = Account(len(self.accounts) + 1, login, name, 1, True)
+        account = Account(len(self.accounts) + 1, login, name, 1)
         self.accounts[login] = (account, password)
         return account
 
@@ -394,7 +397,7 @@ def region(studies_count: int = 120, open_center: bool = False, viewer_folder: P
         ImagingTwin(rows, aside=aside_rows(7), twice=twice_rows(3, rows[2].study_uid if len(rows) > 2 else "1.2.3")),
     )
     shell = Shell({one.name: one.root for one in slices}, [entry for one in slices for entry in one.nav], "Asia/Shanghai")
-    anyone = Actor("person", "anyone", 1, None, "CENTER", administrator=True) if open_center else None
+    anyone = Actor("person", "anyone", 1, None, "CENTER", roles=ADMIN) if open_center else None
     deps = WebDeps(
         begin, gate, imaging, ProcessTwin(), shell, WebSettings(time_zone="Asia/Shanghai", viewer=viewer_folder), anyone
     )

@@ -37,7 +37,7 @@ class _Series:
 
 def scope_of(actor: Actor) -> Scope:
     """Everything of an actor that what it sees may depend on."""
-    return (actor.kind, actor.name, actor.institution, actor.sees, actor.account, actor.administrator, actor.purpose)
+    return (actor.kind, actor.name, actor.institution, actor.sees, actor.account, actor.purpose, actor.strict, actor.parties)
 
 
 class Visible:

@@ -1,10 +1,11 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
+from panorad.access.gate.roles import NotAllowed, give_role, held, require, take_role
 from panorad.access.gate.service import (
     Account,
     AccountExists,
     Institution,
-    InstitutionAbsent,
     InstitutionExists,
     Node,
     NodeUnknown,
@@ -35,12 +36,14 @@ from panorad.access.gate.service import (
 
 __all__ = [
     "Account",
+    "AccountAbsent",
     "AccountExists",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
     "Node",
     "NodeUnknown",
+    "NotAllowed",
     "SignInRefused",
     "WelcomeClosed",
     "account_actor",
@@ -50,6 +53,8 @@ __all__ = [
     "add_node",
     "describe_institution",
     "ensure_institution",
+    "give_role",
+    "held",
     "institutions",
     "make_welcome",
     "node",
@@ -57,11 +62,13 @@ __all__ = [
     "nodes",
     "open_actor",
     "redeem_welcome",
+    "require",
     "session",
     "set_password",
     "set_password_of",
     "sign_in",
     "sign_out",
+    "take_role",
     "welcome_open",
     "without_accounts",
 ]

@@ -21,7 +21,7 @@ select id from tree order by id;
 select a.ae_title, n.code, a.host, a.port, a.description from node a join institution n on n.id = a.institution_id order by a.ae_title;
 
 -- name: node
-select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
+select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer, a.id from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
 
 -- name: put_node
 insert into node (ae_title, institution_id, host, port, description) values (%s, %s, %s, %s, %s)
@@ -29,18 +29,18 @@ on conflict (ae_title) do update set institution_id = excluded.institution_id, h
     description = excluded.description;
 
 -- name: account_by_login
-select a.id, a.login, a.name, a.institution_id, a.administrator, a.password_hash, a.disabled, a.failures,
+select a.id, a.login, a.name, a.institution_id, a.password_hash, a.disabled, a.failures,
        coalesce(a.locked_until > now(), false)
 from account a where lower(a.login) = lower(%s) for update;
 
 -- name: account_by_id
-select a.id, a.login, a.name, a.institution_id, a.administrator, a.password_hash from account a where a.id = %s;
+select a.id, a.login, a.name, a.institution_id, a.password_hash from account a where a.id = %s;
 
 -- name: count_accounts
 select count(*) from account;
 
 -- name: add_account
-insert into account (login, name, password_hash, institution_id, administrator) values (%s, %s, %s, %s, %s)
+insert into account (login, name, password_hash, institution_id) values (%s, %s, %s, %s)
 on conflict (lower(login)) do nothing returning id;
 
 -- name: note_failure
@@ -60,8 +60,8 @@ delete from session where account_id = %s;
 insert into session (token_hash, account_id) values (%s, %s);
 
 -- name: session
-select a.id, a.login, a.name, a.institution_id, a.administrator, n.code, n.issuer, s.seen_at < now() - interval '1 minute'
-from session s join account a on a.id = s.account_id join institution n on n.id = a.institution_id
+select a.id, a.login, n.id, n.code, n.issuer, s.purpose, s.seen_at < now() - interval '1 minute'
+from session s join account a on a.id = s.account_id join institution n on n.id = coalesce(s.institution_id, a.institution_id)
 where s.token_hash = %s and not a.disabled and s.seen_at > now() - make_interval(secs => %s) and s.created_at > now() - make_interval(secs => %s);
 
 -- name: touch_session
@@ -74,7 +74,53 @@ delete from session where token_hash = %s returning account_id;
 insert into welcome (token_hash, expires_at) values (%s, now() + make_interval(secs => %s));
 
 -- name: welcome_open
-select 1 from welcome where token_hash = %s and redeemed_at is null and expires_at > now() and not exists (select from account where administrator);
+select 1 from welcome where token_hash = %s and redeemed_at is null and expires_at > now() and not exists (select from account_role where role = 'system-administrator');
 
 -- name: redeem_welcome
 update welcome set redeemed_at = now() where token_hash = %s and redeemed_at is null and expires_at > now() returning 1;
+
+-- name: code_of
+select code from institution where id = %s;
+
+-- name: reach_of
+-- Institutions seen as a whole (its own and those whose standing grants reach the parties), those whose patients must have consented,
+-- and those whose events may be read.
+with recursive tree as (
+    select id from institution where id = %(institution)s::integer and %(audits)s
+    union
+    select n.id from institution n join tree t on n.parent_id = t.id)
+select array(select id from institution where id = %(institution)s::integer and %(whole)s
+             union
+             select g.institution_id from access_grant g
+             where g.party = any (%(parties)s::bigint[]) and g.scope = 'institution' and g.revoked_at is null
+                   and %(purpose)s = any (g.purposes) and g.valid_from <= now() and (g.valid_to is null or g.valid_to > now())
+             order by 1),
+       array(select n.id from institution n left join consent_policy p on p.institution_id = n.id and p.purpose = %(purpose)s
+                    and p.audience = case when n.id = %(institution)s::integer then 'own' else 'others' end
+             where coalesce(p.rule, case when %(purpose)s in ('research', 'education') then 'consent' else 'permit' end) <> 'permit'
+             order by 1),
+       array(select id from tree order by 1);
+
+-- name: roles_at
+-- The roles held at an institution, and those of administrators held above it.
+with recursive above as (
+    select id, parent_id from institution where id = %(institution)s
+    union
+    select n.id, n.parent_id from institution n join above a on n.id = a.parent_id)
+select distinct r.role from account_role r
+where r.account_id = %(account)s and (r.institution_id = %(institution)s
+      or (r.role = any (%(reaching)s) and r.institution_id in (select id from above)));
+
+-- name: roles_held
+select a.login, n.code, r.role, r.origin, r.given_at
+from account_role r join account a on a.id = r.account_id join institution n on n.id = r.institution_id
+where %(login)s::text is null or lower(a.login) = lower(%(login)s) order by lower(a.login), n.code, r.role;
+
+-- name: administrations
+select role from account_role where account_id = %s and role like '%%-administrator' and not (institution_id = %s and role = %s);
+
+-- name: give_role
+insert into account_role (account_id, institution_id, role, origin) values (%s, %s, %s, %s) on conflict do nothing;
+
+-- name: take_role
+delete from account_role where account_id = %s and institution_id = %s and role = %s;

@@ -1,13 +1,16 @@
-"""Institutions, nodes, accounts, sessions: who may come in, and what each actor may see (its institution and those below it)."""
+"""Institutions, nodes, accounts, sessions: who may come in."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from panorad.access.gate import passwords, store
+from panorad.access.gate import actors, passwords, roles, store
+from panorad.access.gate.known import AccountAbsent, InstitutionAbsent, institution_id
+from panorad.access.gate.known import institution as institution_of
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
@@ -18,6 +21,8 @@ LONGEST_S = 7 * 24 * 3600
 FAILURES = 5
 LOCK_S = 15 * 60
 WELCOME_S = 7 * 24 * 3600
+FIRST_ROLES = ("system-administrator", "radiologist")
+"""What the first person of a new center is; it then appoints the security and the audit administrator, who must be others."""
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{1,63}")
 
@@ -47,12 +52,6 @@ class AccountExists(PanoradError):
     kind = Kind.CONFLICT
 
 
-class AccountAbsent(PanoradError):
-    """There is no account with this login"""
-
-    kind = Kind.ABSENT
-
-
 class InstitutionExists(PanoradError):
     """There is already an institution with this code"""
 
@@ -63,12 +62,6 @@ class InstitutionInvalid(PanoradError):
     """An institution's code has up to 32 capital letters, digits, dashes or underscores"""
 
     kind = Kind.INVALID
-
-
-class InstitutionAbsent(PanoradError):
-    """There is no institution with this code"""
-
-    kind = Kind.ABSENT
 
 
 class NodeUnknown(PanoradError):
@@ -114,7 +107,6 @@ class Account:
     login: str
     name: str
     institution: int
-    administrator: bool
 
 
 def _digest(token: str) -> bytes:
@@ -134,7 +126,7 @@ def add_institution(tx: Transaction, code: str, name: str, name_zh: str = "", is
     if not _CODE.fullmatch(code):
         raise InstitutionInvalid(code)
     if parent is not None:
-        _institution(tx, parent)
+        institution_of(tx, parent)
     row = store.one(tx, "add_institution", code, name, name_zh, issuer or code, parent)
     if row is None:
         raise InstitutionExists(code)
@@ -147,8 +139,7 @@ def describe_institution(tx: Transaction, code: str, name: str, name_zh: str, pa
 
     InstitutionInvalid for a tree that would bite its tail.
     """
-    institution_id, _, _ = _institution(tx, code)
-    if parent is not None and _institution(tx, parent)[0] in _below(tx, institution_id):
+    if parent is not None and institution_id(tx, parent) in _below(tx, institution_id(tx, code)):
         raise InstitutionInvalid(f"{parent} stands below {code}")
     store.change(tx, "describe_institution", name, name_zh, parent, code)
 
@@ -157,13 +148,6 @@ def ensure_institution(tx: Transaction, code: str, name: str = "") -> int:
     """The id of an institution, which is added when it is not there."""
     row = store.one(tx, "institution_by_code", code)
     return int(row[0]) if row else add_institution(tx, code, name or code)
-
-
-def _institution(tx: Transaction, code: str) -> tuple[int, str, str]:
-    row = store.one(tx, "institution_by_code", code)
-    if row is None:
-        raise InstitutionAbsent(code)
-    return int(row[0]), str(row[1]), str(row[2])
 
 
 def _below(tx: Transaction, institution: int) -> tuple[int, ...]:
@@ -188,8 +172,7 @@ def add_node(
     title = ae_title.strip()
     if not 1 <= len(title) <= 16 or "\\" in title or not title.isprintable() or (port is not None and not 1 <= port <= 65535):
         raise NodeInvalid(f"{ae_title} {port or ''}")
-    institution_id, _, _ = _institution(tx, institution)
-    store.change(tx, "put_node", title, institution_id, host, port, description)
+    store.change(tx, "put_node", title, institution_id(tx, institution), host, port, description)
     tx.emit(Event("node.added", {"node": title, "institution": institution}, {"host": host, "port": port}))
 
 
@@ -201,26 +184,29 @@ def node_actor(tx: Transaction, ae_title: str, peer: str) -> Actor:
     row = store.one(tx, "node", ae_title.strip())
     if row is None:
         raise NodeUnknown(ae_title.strip())
-    institution = int(row[5])
-    return Actor("node", row[0], institution, _below(tx, institution), row[1], row[6], source=peer)
+    return actors.node(tx, row[0], row[7], int(row[5]), row[1], row[6], peer)
 
 
 def open_actor(tx: Transaction, code: str, name: str = "anyone", kind: str = "person", peer: str = "") -> Actor:
     """Whoever comes to a center that runs without sign-in: sees everything, sends for the default institution."""
-    institution, _, issuer = _institution(tx, code)
-    return Actor("node" if kind == "node" else "person", name, institution, None, code, issuer, administrator=True, source=peer)
+    institution, _, issuer = institution_of(tx, code)
+    return actors.everyone(name, "node" if kind == "node" else "person", institution, code, issuer, peer)
 
 
 def actor_of_institution(tx: Transaction, code: str, name: str = "panorad") -> Actor:
     """The center itself, acting for an institution: import and recovery. Raises InstitutionAbsent."""
-    institution, _, issuer = _institution(tx, code)
-    return Actor("system", name, institution, (institution,), code, issuer, purpose="operation")
+    institution, _, issuer = institution_of(tx, code)
+    return actors.center_for(institution, code, issuer, name)
 
 
-def account_actor(tx: Transaction, account: Account, code: str, issuer: str) -> Actor:
-    """The person of an account: sees its institution and those below it."""
-    sees = _below(tx, account.institution)
-    return Actor("person", account.login, account.institution, sees, code, issuer, account.id, account.administrator)
+def account_actor(tx: Transaction, login: str, institution: str = "", purpose: str | None = None, peer: str = "") -> Actor:
+    """The person of an account acting for an institution (its own when empty). Raises AccountAbsent, InstitutionAbsent."""
+    row = store.one(tx, "account_by_login", login)
+    if row is None:
+        raise AccountAbsent(login)
+    code = institution or str(store.ask(tx, "code_of", row[3])[0][0])
+    at, _, issuer = institution_of(tx, code)
+    return actors.person(tx, row[0], row[1], at, code, issuer, purpose, peer)
 
 
 # -- accounts and sessions -------------------------------------------------------------------------------------------------------------
@@ -232,17 +218,24 @@ def without_accounts(tx: Transaction) -> bool:
     return row is None or row[0] == 0
 
 
-def add_account(tx: Transaction, login: str, name: str, password: str, institution: str, administrator: bool = False) -> Account:
-    """Make an account. Raises LoginInvalid, InstitutionAbsent, AccountExists, or what `passwords.check` raises."""
+def add_account(
+    tx: Transaction, login: str, name: str, password: str, institution: str, held: Sequence[str] = (), origin: str = "manual"
+) -> Account:
+    """Make an account, with roles at its institution; without any it may sign in and see nothing.
+
+    Raises LoginInvalid, InstitutionAbsent, AccountExists, RoleUnknown, RoleConflict, or what `passwords.check` raises.
+    """
     if not _LOGIN.fullmatch(login):
         raise LoginInvalid(login)
     passwords.check(password, login)
-    institution_id, _, _ = _institution(tx, institution)
-    row = store.one(tx, "add_account", login, name.strip() or login, passwords.hashed(password), institution_id, administrator)
+    at, _, _ = institution_of(tx, institution)
+    row = store.one(tx, "add_account", login, name.strip() or login, passwords.hashed(password), at)
     if row is None:
         raise AccountExists(login)
-    tx.emit(Event("account.added", {"account": login}, {"administrator": administrator}, institution=institution_id))
-    return Account(row[0], login, name.strip() or login, institution_id, administrator)
+    tx.emit(Event("account.added", {"account": login}, institution=at))
+    for role in held:
+        roles.give_role(tx, login, institution, role, origin)
+    return Account(row[0], login, name.strip() or login, at)
 
 
 def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
@@ -251,14 +244,14 @@ def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
     Raises SignInRefused; the failure is counted and recorded although it raises.
     """
     row = store.one(tx, "account_by_login", login.strip())
-    kept = None if row is None or row[6] else row[5]
+    kept = None if row is None or row[5] else row[4]
     right = passwords.matches(kept, password)
-    if row is None or not right or row[8]:
-        if row is not None and not row[8]:
+    if row is None or not right or row[7]:
+        if row is not None and not row[7]:
             store.change(tx, "note_failure", FAILURES, LOCK_S, row[0])
-        tx.emit(Event("account.refused", {"account": login.strip()[:64]}, {"locked": bool(row and row[8])}, "refused"))
+        tx.emit(Event("account.refused", {"account": login.strip()[:64]}, {"locked": bool(row and row[7])}, "refused"))
         raise SignInRefused
-    account = Account(*row[:5])
+    account = Account(*row[:4])
     store.change(tx, "note_success", account.id)
     token = secrets.token_urlsafe(32)
     store.change(tx, "add_session", _digest(token), account.id)
@@ -272,9 +265,10 @@ def session(tx: Transaction, token: str) -> Actor | None:
     row = store.one(tx, "session", digest, IDLE_S, LONGEST_S)
     if row is None:
         return None
-    if row[7]:
+    account, login, institution, code, issuer, purpose, stale = row
+    if stale:
         store.change(tx, "touch_session", digest)
-    return account_actor(tx, Account(*row[:5]), row[5], row[6])
+    return actors.person(tx, account, login, institution, code, issuer, purpose)
 
 
 def sign_out(tx: Transaction, token: str) -> None:
@@ -287,7 +281,7 @@ def sign_out(tx: Transaction, token: str) -> None:
 def set_password(tx: Transaction, account_id: int, old: str, new: str) -> None:
     """Change one's own password; every session of the account ends. Raises SignInRefused."""
     row = store.one(tx, "account_by_id", account_id)
-    if row is None or not passwords.matches(row[5], old):
+    if row is None or not passwords.matches(row[4], old):
         raise SignInRefused
     _replace_password(tx, row[0], row[1], new)
 
@@ -329,4 +323,4 @@ def redeem_welcome(tx: Transaction, token: str, login: str, name: str, password:
     top = next((found.code for found in institutions(tx) if found.parent is None), None)
     if top is None:
         raise InstitutionAbsent("there is none yet")
-    return add_account(tx, login, name, password, top, administrator=True)
+    return add_account(tx, login, name, password, top, FIRST_ROLES, "welcome")

@@ -7,21 +7,17 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.access.gate.roles import NotAllowed, require
 from panorad.access.web.deps import WebDeps
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import SYSTEM, Actor
+from panorad.model.event import Event
 
 COOKIE = "panorad_session"
 
 
 class SignInNeeded(PanoradError):
     """Please sign in to see this"""
-
-    kind = Kind.FORBIDDEN
-
-
-class AdministratorNeeded(PanoradError):
-    """Only an administrator may do this"""
 
     kind = Kind.FORBIDDEN
 
@@ -51,11 +47,15 @@ def visitor(request: Request) -> Actor | None:
         return None
 
 
-def administrator(request: Request) -> Actor:
-    """Who makes this request, who must be an administrator; raises `SignInNeeded` or `AdministratorNeeded`."""
+def allowed(request: Request, resource: str, action: str) -> Actor:
+    """Who makes this request, one of whose roles must have the action; raises `SignInNeeded` or `NotAllowed`, which leaves an event."""
     actor = session_actor(request)
-    if not actor.administrator:
-        raise AdministratorNeeded
+    try:
+        require(actor, resource, action)
+    except NotAllowed:
+        with deps_of(request).begin(actor) as tx:
+            tx.emit(Event("access.refused", {}, {"resource": resource, "action": action}, "refused"))
+        raise
     return actor
 
 

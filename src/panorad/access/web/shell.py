@@ -42,7 +42,6 @@ class Frame:
     institution: str
     purpose: str
     signed_in: bool
-    administrator: bool
     open: bool
     here: str
     form_token: str
@@ -122,7 +121,6 @@ class Shell:
             institution=institution,
             purpose=known.purpose if known else "",
             signed_in=known is not None,
-            administrator=bool(known and known.administrator),
             open=bool(known and known.account is None),
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             form_token=forms.token_of(getattr(request.state, "form_secret", "")),

@@ -30,6 +30,8 @@ _ORDERS = {
     "patient": "s.patient_name", "study_date": "s.study_date", "description": "s.description", "institution": "n.code",
     "received": "s.last_received",
 }  # fmt: skip
+_BY_INSTITUTION = ("-study_date", "-received")
+"""Orders that an index of each institution has."""
 _DAYS = {"today": 1, "7": 7, "30": 30}
 
 
@@ -61,7 +63,8 @@ def _found(wanted: StudyFilter) -> matching.Conditions:
 
 
 def _ask(tx: Transaction, name: str, found: matching.Conditions, **more: Any) -> list[tuple[Any, ...]]:
-    return store.page(tx, store.Q[name].replace("/*where*/", found.where), {**found.parameters, **more})
+    statement = store.Q[name].replace("/*where*/", found.where).replace("/*studies*/", matching.studies(tx, found, most="%(cap)s"))
+    return store.page(tx, statement, {**found.parameters, **more})
 
 
 class Lists:
@@ -80,7 +83,9 @@ class Lists:
         found = _found(wanted)
         column = _ORDERS[wanted.order.lstrip("-")]
         way = "desc nulls last" if wanted.order.startswith("-") else "asc nulls last"
-        statement = store.Q["list_studies"].replace("/*where*/", found.where).replace("/*order*/", f"{column} {way}, s.id desc")
+        order = f"{column} {way}, s.id desc"
+        source = matching.studies(tx, found, order) if wanted.order in _BY_INSTITUTION else "study"
+        statement = store.Q["list_studies"].replace("/*where*/", found.where).replace("/*order*/", order).replace("/*studies*/", source)
         rows = store.page(tx, statement, {**found.parameters, "limit": wanted.limit, "offset": wanted.offset})
         cap = COUNT_CAP + 1
         total = _ask(tx, "count_studies", found, cap=cap)[0][0]
@@ -99,7 +104,9 @@ class Lists:
         """One study with its series; where several institutions hold it, the first received. None when there is none to be seen."""
         found = matching.Conditions()
         found.add(f"s.study_uid = {found.bind(uid)}")
-        statement = store.Q["list_studies"].replace("/*where*/", found.where).replace("/*order*/", "s.id")
+        statement = store.Q["list_studies"]
+        for name, fragment in (("where", found.where), ("order", "s.id"), ("studies", "study")):
+            statement = statement.replace(f"/*{name}*/", fragment)
         rows = store.page(tx, statement, {**found.parameters, "limit": 1, "offset": 0})
         if not rows:
             return None

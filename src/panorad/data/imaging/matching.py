@@ -17,6 +17,7 @@ from panorad.data.imaging import store
 from panorad.data.imaging.attributes import LEVELS, level_of
 from panorad.data.imaging.store import sop_key
 from panorad.kit.errors import Kind, PanoradError
+from panorad.kit.transaction import Transaction
 from panorad.model.person_name import query_keys
 from panorad.model.query import Level, Match, Query
 
@@ -76,11 +77,15 @@ COLUMNS: dict[str, Column] = {
 """Attributes with a column of their own; the other attributes of the patient, study and series levels are matched in their JSON."""
 
 
+_SELECTIVE = frozenset({"s.patient_id", "s.accession_number", "s.study_uid", "s.patient_name", "e.series_uid", "i.sop_uid"})
+
+
 class Conditions:
-    """Conditions joined by AND, with their parameters."""
+    """Conditions joined by AND, with their parameters. `selective`: an index finds the few studies that they leave."""
 
     def __init__(self) -> None:
         self.fragments: list[str] = []
+        self.selective = False
         self.parameters: dict[str, Any] = {}
         self.warnings: list[str] = []
 
@@ -100,10 +105,31 @@ class Conditions:
         return " and ".join(self.fragments) or "true"
 
 
+def studies(tx: Transaction, found: Conditions, order: str = "", most: str = "%(limit)s::bigint + %(offset)s::bigint") -> str:
+    """Where a statement over studies reads them: the table, or what the actor may see of it, newest first by `order`.
+
+    `order` is one that an index of each institution has, Study Date when empty; `most` is how many the statement needs.
+    """
+    if tx.actor.sees is None or found.selective:
+        return "study"
+    received = order.startswith("s.last_received")
+    fragments = {
+        "where": found.where,
+        "order": order or "s.study_date desc nulls last, s.id desc",
+        "reach": order if received else "r.study_date desc nulls last, r.study_id desc",
+        "most": most,
+    }
+    text = store.Q["within_reach"]
+    for name, fragment in fragments.items():
+        text = text.replace(f"/*{name}*/", fragment)
+    return text
+
+
 def conditions(query: Query) -> Conditions:
     """All conditions of a query. Raises QueryInvalid with the key that cannot be read; keys that cannot be matched leave a warning."""
     found = Conditions()
     sequences: dict[str, list[Match]] = {}
+    found.selective = bool(query.text.strip())
     for match in query.matches:
         values = tuple(v for v in match.values if v not in ("", "*")) if len(match.values) <= 1 else match.values
         if not values:
@@ -118,6 +144,7 @@ def conditions(query: Query) -> Conditions:
             found.warnings.append(f"{match.path[0]} belongs to a level below the one that is asked for and was not matched")
         else:
             found.add(_column_condition(found, match.path[0], column, values, query.fuzzy))
+            found.selective = found.selective or (column.sql in _SELECTIVE and not any(value[:1] in "*?" for value in values))
     for matches in sequences.values():
         _json_condition(found, query, matches, sequence=True)
     if query.text.strip():

@@ -118,7 +118,7 @@ order by s.institution_id, s.issuer, s.patient_id, s.id desc limit %(limit)s off
 
 -- name: find_studies
 select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count
-from study s where /*where*/ order by s.study_date desc nulls last, s.id desc limit %(limit)s offset %(offset)s;
+from /*studies*/ s where /*where*/ order by s.study_date desc nulls last, s.id desc limit %(limit)s offset %(offset)s;
 
 -- name: find_series
 select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count, e.attributes, e.series_uid, e.instance_count
@@ -137,7 +137,7 @@ order by s.study_date desc nulls last, s.id desc, e.number nulls last, e.id, i.n
 select count(*) from (select distinct s.institution_id, s.issuer, s.patient_id from study s where /*where*/ limit %(cap)s) x;
 
 -- name: count_studies
-select count(*) from (select from study s where /*where*/ limit %(cap)s) x;
+select count(*) from (select from /*studies*/ s where /*where*/ limit %(cap)s) x;
 
 -- name: count_series
 select count(*) from (select from series e join study s on s.id = e.study_id where /*where*/ limit %(cap)s) x;
@@ -150,19 +150,19 @@ select count(*) from (select from instance i join series e on e.id = i.series_id
 -- name: list_studies
 select s.study_uid, n.code, n.name, n.name_zh, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.study_date, s.study_time,
        s.accession_number, s.description, s.modalities, s.series_count, s.instance_count, s.first_received, s.last_received, s.conflict_count, s.id
-from study s join institution n on n.id = s.institution_id where /*where*/ order by /*order*/ limit %(limit)s offset %(offset)s;
+from /*studies*/ s join institution n on n.id = s.institution_id where /*where*/ order by /*order*/ limit %(limit)s offset %(offset)s;
 
 -- name: facet_modality
-select m, count(*) from (select s.modalities from study s where /*where*/ limit %(cap)s) x, unnest(x.modalities) m group by m order by 2 desc, 1;
+select m, count(*) from (select s.modalities from /*studies*/ s where /*where*/ limit %(cap)s) x, unnest(x.modalities) m group by m order by 2 desc, 1;
 
 -- name: facet_institution
-select n.code, n.name, n.name_zh, count(*) from (select s.institution_id from study s where /*where*/ limit %(cap)s) x
+select n.code, n.name, n.name_zh, count(*) from (select s.institution_id from /*studies*/ s where /*where*/ limit %(cap)s) x
 join institution n on n.id = x.institution_id group by n.code, n.name, n.name_zh order by 4 desc, 1;
 
 -- name: facet_date
 select count(*) filter (where x.study_date = %(today)s), count(*) filter (where x.study_date > %(today)s::date - 7 and x.study_date <= %(today)s),
        count(*) filter (where x.study_date > %(today)s::date - 30 and x.study_date <= %(today)s), count(*)
-from (select s.study_date from study s where /*where*/ limit %(cap)s) x;
+from (select s.study_date from /*studies*/ s where /*where*/ limit %(cap)s) x;
 
 -- name: series_of_study
 select e.series_uid, e.number, e.modality, e.description, e.body_part, e.instance_count, e.settled_version is not distinct from e.version,
@@ -223,3 +223,15 @@ select e.study_id from instance i join series e on e.id = i.series_id where i.so
 
 -- name: ids_by_name_key
 select k.study_id from name_key k where k.key >= /*low*/ and k.key < /*high*/;
+
+-- name: within_reach
+-- What an actor may see of the newest studies that match, read institution by institution and party by party: a walk through all studies
+-- in the order of the list would take the longer the less an actor sees.
+(select s.* from unnest((select setting_ids('panorad.home'))) v(id)
+ cross join lateral (select * from study s where s.institution_id = v.id and /*where*/ order by /*order*/ limit /*most*/) s
+ union all
+ select s.* from study s where s.id = any (array(
+     select c.study_id from unnest((select parties())) p(id)
+     cross join lateral (select r.study_id from reach r join study s on s.id = r.study_id
+                         where r.party = p.id and s.institution_id <> all ((select setting_ids('panorad.home'))::integer[]) and /*where*/
+                         order by /*reach*/ limit /*most*/) c)))

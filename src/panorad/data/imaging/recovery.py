@@ -143,7 +143,7 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
     def index(reader: Sender, batch: list[tuple[Landed, Member]]) -> None:
         indexer.submit([landed for landed, _ in batch])
         indexer.wait(reader, 600)
-        with begin(SYSTEM) as tx:
+        with owner(SYSTEM) as tx:
             store.set_received(tx, _times(reader, batch), began)
         reader.receipts.clear()
 
@@ -166,7 +166,7 @@ def reindex(owner: Begin, begin: Begin, indexer: Indexer, blobs: Blobs, quaranti
         store.seal_objects(tx, [path.relative_to(blobs.folder).as_posix() for path in paths])
         tx.emit(Event("archive.reindexed", {}, {"objects": len(paths), "instances": count}))
     for key, note, kept_at in kept(quarantine):
-        with begin(actor_of(key.split("/")[0])) as tx:
+        with owner(actor_of(key.split("/")[0])) as tx:
             store.restore_quarantined(tx, key, note, kept_at)
     return count
 

@@ -141,11 +141,12 @@ class Archive:
         """
         found = matching.conditions(query)
         name = _NAMES[query.level]
-        statement = store.Q[f"find_{name}"].replace("/*where*/", found.where)
+        statement = store.Q[f"find_{name}"].replace("/*where*/", found.where).replace("/*studies*/", matching.studies(tx, found))
         rows = store.page(tx, statement, {**found.parameters, "limit": query.limit, "offset": query.offset}, told)
         total, exact = query.offset + len(rows), True
         if len(rows) == query.limit or (query.offset and not rows):
-            statement = store.Q[f"count_{name}"].replace("/*where*/", found.where)
+            studies = matching.studies(tx, found, most="%(cap)s")
+            statement = store.Q[f"count_{name}"].replace("/*where*/", found.where).replace("/*studies*/", studies)
             total = store.page(tx, statement, {**found.parameters, "cap": COUNT_CAP + 1})[0][0]
             exact = total <= COUNT_CAP
             total = max(min(total, COUNT_CAP), query.offset + len(rows) if rows else 0)

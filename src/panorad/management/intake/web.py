@@ -11,9 +11,10 @@ from starlette.responses import FileResponse, Response
 
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.paging import Paging, page_number
-from panorad.access.web.session import administrator, session_actor
+from panorad.access.web.session import allowed
 from panorad.kit.errors import Kind, PanoradError
 from panorad.management.intake.reasons import said
+from panorad.model.roles import may
 from panorad.model.study_list import ConflictRow, QuarantineRow
 
 SHOWS = ("quarantine", "conflicts")
@@ -73,7 +74,7 @@ class IntakePages:
 
     def page(self, request: Request) -> Response:
         """GET /intake?show=quarantine|conflicts&q=&page=."""
-        actor = session_actor(request)
+        actor = allowed(request, "intake", "read")
         show = request.query_params.get("show", SHOWS[0])
         show = show if show in SHOWS else SHOWS[0]
         text, number = request.query_params.get("q", "").strip()[:LONGEST_SEARCH], page_number(request)
@@ -95,13 +96,13 @@ class IntakePages:
             conflicts_total=conflicts_total,
             paging=Paging(number, quarantined_total if show == "quarantine" else conflicts_total),
             faults={one.kind: self.deps.shell.text(request, KINDS.get(one.kind, one.kind)) for one in quarantined},
-            downloads=actor.administrator,
+            downloads=may(actor.roles, "intake", "take"),
         )
         return self.deps.shell.page(request, "intake/intake.html", context, self.deps.shell.text(request, _("Intake")), actor)
 
     def original(self, request: Request) -> Response:
-        """GET /intake/{id}/original: the bytes as they came, for administrators."""
-        actor, row_id = administrator(request), request.path_params["id"]
+        """GET /intake/{id}/original: the bytes as they came."""
+        actor, row_id = allowed(request, "intake", "take"), request.path_params["id"]
         with self.deps.begin(actor) as tx:
             path = self.deps.imaging.quarantined_file(tx, row_id) if row_id < 1 << 63 else None
         if path is None or not path.is_file():

@@ -1,0 +1,83 @@
+"""Who is what where: roles given and taken, and the check whether an actor may try an action."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from panorad.access.gate import store
+from panorad.access.gate.known import account_id, institution_id
+from panorad.kit.errors import Kind, PanoradError
+from panorad.kit.transaction import Transaction
+from panorad.model.actor import Actor
+from panorad.model.event import Event
+from panorad.model.roles import ADMINISTRATORS, ROLES, may
+
+
+class NotAllowed(PanoradError):
+    """None of your roles here may do this"""
+
+    kind = Kind.FORBIDDEN
+
+
+class RoleUnknown(PanoradError):
+    """There is no such role"""
+
+    kind = Kind.INVALID
+
+
+class RoleConflict(PanoradError):
+    """An account is at most one of system, security and audit administrator"""
+
+    kind = Kind.CONFLICT
+
+
+class RoleAbsent(PanoradError):
+    """The account does not hold this role there"""
+
+    kind = Kind.ABSENT
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A role that somebody holds at an institution."""
+
+    login: str
+    institution: str
+    role: str
+    origin: str
+    given_at: datetime
+
+
+def require(actor: Actor, resource: str, action: str) -> None:
+    """Raise NotAllowed unless one of the actor's roles has the action on the resource."""
+    if not may(actor.roles, resource, action):
+        raise NotAllowed(f"{resource}: {action}")
+
+
+def held(tx: Transaction, login: str | None = None) -> list[Held]:
+    """Roles by account and institution; of one account when its login is given."""
+    return [Held(*row) for row in store.ask(tx, "roles_held", {"login": login})]
+
+
+def give_role(tx: Transaction, login: str, institution: str, role: str, origin: str = "manual") -> None:
+    """Give an account a role at an institution; giving it again changes nothing.
+
+    Raises RoleUnknown, RoleConflict (a second kind of administrator), AccountAbsent, InstitutionAbsent.
+    """
+    if role not in ROLES:
+        raise RoleUnknown(role)
+    account, at = account_id(tx, login), institution_id(tx, institution)
+    others = {row[0] for row in store.ask(tx, "administrations", account, at, role)}
+    if role in ADMINISTRATORS and others:
+        raise RoleConflict(f"{login} is {', '.join(sorted(others))}")
+    if store.change(tx, "give_role", account, at, role, origin):
+        tx.emit(Event("role.given", {"account": login, "institution": institution}, {"role": role}, institution=at))
+
+
+def take_role(tx: Transaction, login: str, institution: str, role: str) -> None:
+    """Take a role away. Raises RoleAbsent, AccountAbsent, InstitutionAbsent."""
+    account, at = account_id(tx, login), institution_id(tx, institution)
+    if not store.change(tx, "take_role", account, at, role):
+        raise RoleAbsent(f"{login}: {role} at {institution}")
+    tx.emit(Event("role.taken", {"account": login, "institution": institution}, {"role": role}, institution=at))
