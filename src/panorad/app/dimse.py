@@ -27,12 +27,22 @@ def services_of(center: Center) -> dimse.Services:
                     return gate.open_actor(tx, settings.institution, calling or "anyone", "node", peer)
                 raise dimse.NodeUnknown(calling) from error
 
+    def renew(actor: Actor) -> Actor:
+        if actor.sees is None:
+            return actor
+        with center.begin(SYSTEM) as tx:
+            try:
+                return gate.node_actor(tx, actor.name, actor.source)
+            except gate.NodeUnknown as error:
+                raise dimse.NodeUnknown(actor.name) from error
+
     def destination(tx: Transaction, ae_title: str) -> dimse.Destination | None:
         node = gate.node(tx, ae_title)
         return dimse.Destination(node.ae_title, node.host, node.port) if node and node.host and node.port else None
 
     return dimse.Services(
-        admit=admit, open_intake=center.intakes.open, begin=center.begin, find=center.archive.find, stored=center.archive.stored,
+        admit=admit, renew=renew, open_intake=center.intakes.open, begin=center.begin, find=center.archive.find,
+        stored=center.archive.stored,
         view=center.blobs.view, destination=destination, transcode=transcode,
     )  # fmt: skip
 

@@ -295,7 +295,7 @@ def test_who_may_see_one_series_is_told_of_no_other(center: Site) -> None:
     assert (page.rows[0].modalities, page.rows[0].series, page.rows[0].instances) == (("MR",), 1, 1)
     assert {facet.value for facet in page.facets["modality"]} == {"MR"}
     assert study is not None
-    assert [one.uid for one in study.series] == ["2.25.1.2"]
+    assert [one.series_uid for one in study.series] == ["2.25.1.2"]
 
 
 def test_a_list_is_its_decisions_one_by_one(center: Site) -> None:
