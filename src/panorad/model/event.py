@@ -27,6 +27,8 @@ KINDS: Mapping[str, str] = {
     "access.refused": "A request was refused",
     "institution.added": "An institution was added",
     "node.added": "A DICOM node was added",
+    "node.bound": "A DICOM node was bound to a certificate",
+    "node.unbound": "A certificate was taken from a DICOM node",
     "archive.verified": "Stored bytes were read back against their digests",
     "audit.verified": "The event log was read again against its seals",
     "archive.reindexed": "The index was rebuilt from storage",

@@ -1,5 +1,17 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.bindings import (
+    BindingAbsent,
+    BindingInvalid,
+    BindingRefused,
+    CertificateForeign,
+    NodeUnbound,
+    TlsRequired,
+    bind,
+    bindings,
+    check_certificate,
+    unbind,
+)
 from panorad.access.gate.service import (
     Account,
     AccountExists,
@@ -36,18 +48,27 @@ from panorad.access.gate.service import (
 __all__ = [
     "Account",
     "AccountExists",
+    "BindingAbsent",
+    "BindingInvalid",
+    "BindingRefused",
+    "CertificateForeign",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
     "Node",
+    "NodeUnbound",
     "NodeUnknown",
     "SignInRefused",
+    "TlsRequired",
     "WelcomeClosed",
     "account_actor",
     "actor_of_institution",
     "add_account",
     "add_institution",
     "add_node",
+    "bind",
+    "bindings",
+    "check_certificate",
     "describe_institution",
     "ensure_institution",
     "institutions",
@@ -62,6 +83,7 @@ __all__ = [
     "set_password_of",
     "sign_in",
     "sign_out",
+    "unbind",
     "welcome_open",
     "without_accounts",
 ]

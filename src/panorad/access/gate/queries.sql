@@ -18,15 +18,15 @@ with recursive tree as (select id from institution where id = %s union select n.
 select id from tree order by id;
 
 -- name: nodes
-select a.ae_title, n.code, a.host, a.port, a.description from node a join institution n on n.id = a.institution_id order by a.ae_title;
+select a.ae_title, n.code, a.host, a.port, a.description, a.tls from node a join institution n on n.id = a.institution_id order by a.ae_title;
 
 -- name: node
-select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
+select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer, a.tls from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
 
 -- name: put_node
-insert into node (ae_title, institution_id, host, port, description) values (%s, %s, %s, %s, %s)
+insert into node (ae_title, institution_id, host, port, description, tls) values (%s, %s, %s, %s, %s, %s)
 on conflict (ae_title) do update set institution_id = excluded.institution_id, host = excluded.host, port = excluded.port,
-    description = excluded.description;
+    description = excluded.description, tls = excluded.tls;
 
 -- name: account_by_login
 select a.id, a.login, a.name, a.institution_id, a.administrator, a.password_hash, a.disabled, a.failures,
@@ -78,3 +78,12 @@ select 1 from welcome where token_hash = %s and redeemed_at is null and expires_
 
 -- name: redeem_welcome
 update welcome set redeemed_at = now() where token_hash = %s and redeemed_at is null and expires_at > now() returning 1;
+
+-- name: bindings
+select kind, value from node_certificate where ae_title = %s order by kind, value;
+
+-- name: bind
+insert into node_certificate (ae_title, kind, value) values (%s, %s, %s) on conflict do nothing;
+
+-- name: unbind
+delete from node_certificate where ae_title = %s and kind = %s and value = %s;
