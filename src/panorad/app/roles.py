@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 
 from panorad.app.home import configure_log
-from panorad.app.supervisor import DIMSE_SOCKET, ENVIRONMENT
+from panorad.app.supervisor import DIMSE_SOCKET, DIMSE_TLS_SOCKET, ENVIRONMENT
 from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, address, from_json
 
@@ -53,13 +53,15 @@ def web(settings: Settings) -> None:
 
 
 def dimse(settings: Settings) -> None:
-    """One DICOM server process on the listening socket that all of them share."""
+    """One DICOM server process on the listening sockets that all of them share."""
     from panorad.app.center import Center
     from panorad.app.dimse import server_of
 
-    listener = socket.socket(fileno=int(os.environ[DIMSE_SOCKET]))
+    def inherited(name: str) -> socket.socket | None:
+        return socket.socket(fileno=int(os.environ[name])) if name in os.environ else None
+
     with Center(settings, settings.database, blank_segments=True) as center:
-        server = server_of(center, listener)
+        server = server_of(center, inherited(DIMSE_SOCKET), inherited(DIMSE_TLS_SOCKET))
         signal.signal(signal.SIGTERM, lambda number, frame: server.stop())
         server.run(grace=5)
 

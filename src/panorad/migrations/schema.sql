@@ -624,11 +624,24 @@ CREATE TABLE public.node (
     description text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     id integer NOT NULL,
+    tls boolean DEFAULT false NOT NULL,
     CONSTRAINT node_ae_title_check CHECK (((length(ae_title) >= 1) AND (length(ae_title) <= 16))),
     CONSTRAINT node_port_check CHECK (((port >= 1) AND (port <= 65535)))
 );
 
 COMMENT ON TABLE public.node IS 'A DICOM application entity and the institution it belongs to; host and port when we may send to it.';
+
+CREATE TABLE public.node_certificate (
+    ae_title text NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT node_certificate_check CHECK (((kind = 'any'::text) = (value = ''::text))),
+    CONSTRAINT node_certificate_check1 CHECK (((kind <> 'sha256'::text) OR (value ~ '^[0-9a-f]{64}$'::text))),
+    CONSTRAINT node_certificate_kind_check CHECK ((kind = ANY (ARRAY['sha256'::text, 'name'::text, 'any'::text])))
+);
+
+COMMENT ON TABLE public.node_certificate IS 'What a node''s certificate must be; a node with a row here calls over TLS only, one without calls plainly only.';
 
 ALTER TABLE public.node ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.node_id_seq
@@ -857,6 +870,9 @@ ALTER TABLE ONLY public.institution
 ALTER TABLE ONLY public.name_key
     ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id) INCLUDE (institution_id, marked);
 
+ALTER TABLE ONLY public.node_certificate
+    ADD CONSTRAINT node_certificate_pkey PRIMARY KEY (ae_title, kind, value);
+
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_id_key UNIQUE (id);
 
@@ -1031,6 +1047,9 @@ ALTER TABLE ONLY public.institution
 ALTER TABLE ONLY public.name_key
     ADD CONSTRAINT name_key_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.node_certificate
+    ADD CONSTRAINT node_certificate_ae_title_fkey FOREIGN KEY (ae_title) REFERENCES public.node(ae_title) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
@@ -1195,6 +1214,8 @@ GRANT SELECT ON TABLE public.name_key TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.name_key TO panorad_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.node_certificate TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_ingest;
 GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_app;

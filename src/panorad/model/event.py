@@ -34,6 +34,8 @@ KINDS: Mapping[str, str] = {
     "policy.set": "A consent policy was set",
     "institution.added": "An institution was added",
     "node.added": "A DICOM node was added",
+    "node.bound": "A DICOM node was bound to a certificate",
+    "node.unbound": "A certificate was taken from a DICOM node",
     "archive.verified": "Stored bytes were read back against their digests",
     "audit.verified": "The event log was read again against its seals",
     "archive.reindexed": "The index was rebuilt from storage",

@@ -18,6 +18,7 @@ from panorad.access.dimse import CalledUnknown, Destination, NodeUnknown, Servic
 from panorad.data.imaging.intake import Refused
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
+from panorad.model.certificate import Certificate
 from panorad.model.instance import Header, Place, Stored
 from panorad.model.query import Level, Page, Query
 
@@ -97,6 +98,7 @@ class Archive:
     failing: dict[str, Exception] = field(default_factory=dict)
     queries: list[Query] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    certificates: list[Certificate | None] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     count: int = 0
     flushed: int = 0
@@ -107,8 +109,9 @@ class Archive:
         if where in self.failing:
             raise self.failing[where]
 
-    def admit(self, calling: str, called: str, peer: str) -> Actor:
+    def admit(self, calling: str, called: str, peer: str, certificate: Certificate | None) -> Actor:
         self.check("admit")
+        self.certificates.append(certificate)
         if called != "PANORAD":
             raise CalledUnknown(called)
         if calling == "STRANGER":

@@ -162,7 +162,7 @@ def move(association: Association, command: Command, context: Context) -> None:
         for batch in batches(instances):
             left = deque(batch.instances)
             try:
-                with associate(to, batch.proposals, association.limits) as (layer, accepted):
+                with associate(to, batch.proposals, association.limits, association.services.credentials) as (layer, accepted):
                     step.send_all(left, layer, accepted, answer_of(layer), originator)
             except DestinationLost as lost:
                 step.reason = f"{title}: {lost}"
