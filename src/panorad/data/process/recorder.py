@@ -10,6 +10,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import structlog
@@ -39,6 +40,15 @@ class Retrieval(NamedTuple):
         return Event("instances.retrieved", objects, {"instances": self.instances, "frames": self.frames})
 
 
+@dataclass(slots=True)
+class _Reading:
+    """One actor in one series: until when the first event speaks for what follows, and what has been counted since."""
+
+    until: float
+    instances: int = 0
+    frames: int = 0
+
+
 class Recorder:
     """Writes first retrievals at once and adds up the others in one process; `flush` writes those."""
 
@@ -46,8 +56,7 @@ class Recorder:
         self._begin = begin
         self._clock = clock
         self._lock = threading.Lock()
-        self._counts: dict[_Key, list[int]] = defaultdict(lambda: [0, 0])
-        self._told: dict[_Key, float] = {}
+        self._readings: dict[_Key, _Reading] = {}
 
     def retrieved(self, actor: Actor, retrievals: Sequence[Retrieval]) -> None:
         """Record what is about to leave; call it before the bytes do.
@@ -55,41 +64,42 @@ class Recorder:
         Raises NotRecorded or DatabaseDown when the event of a first retrieval cannot be written: then nothing may leave.
         """
         now = self._clock()
-        first: list[Retrieval] = []
-        more: list[Retrieval] = []
-        for one in retrievals:
-            (more if self._told.get((actor, one.study, one.series), now) > now else first).append(one)
-        if first:
-            with self._begin(actor) as tx:
-                for one in first:
-                    tx.emit(one.event())
+        first = []
+        with self._lock:
+            for one in retrievals:
+                reading = self._readings.get((actor, one.study, one.series))
+                if reading is None or reading.until <= now:
+                    first.append(one)
+                else:
+                    reading.instances += one.instances
+                    reading.frames += one.frames
+        if not first:
+            return
+        with self._begin(actor) as tx:
+            for one in first:
+                tx.emit(one.event())
         with self._lock:
             for one in first:
-                self._told[actor, one.study, one.series] = now + WINDOW_S
-            for one in more:
-                self._add((actor, one.study, one.series), one.instances, one.frames)
-
-    def _add(self, key: _Key, instances: int, frames: int) -> None:
-        counts = self._counts[key]
-        counts[0] += instances
-        counts[1] += frames
+                self._readings.setdefault((actor, one.study, one.series), _Reading(now)).until = now + WINDOW_S
 
     def flush(self) -> None:
         """Write what was counted; kept for the next time when the database is away."""
         now = self._clock()
+        by_actor: dict[Actor, list[tuple[_Reading, Retrieval]]] = defaultdict(list)
         with self._lock:
-            taken, self._counts = self._counts, defaultdict(lambda: [0, 0])
-            self._told = {key: until for key, until in self._told.items() if until > now}
-        by_actor: dict[Actor, list[_Key]] = defaultdict(list)
-        for key in taken:
-            by_actor[key[0]].append(key)
-        for actor, keys in by_actor.items():
+            self._readings = {key: one for key, one in self._readings.items() if one.until > now or one.instances or one.frames}
+            for (actor, study, series), one in self._readings.items():
+                if one.instances or one.frames:
+                    by_actor[actor].append((one, Retrieval(study, series, one.instances, one.frames)))
+                    one.instances = one.frames = 0
+        for actor, counted in by_actor.items():
             try:
                 with self._begin(actor) as tx:
-                    for key in keys:
-                        tx.emit(Retrieval(key[1], key[2], *taken[key]).event())
+                    for _, retrieval in counted:
+                        tx.emit(retrieval.event())
             except PanoradError as error:
                 log.error("retrievals could not be recorded, will try again", reason=error.message)
                 with self._lock:
-                    for key in keys:
-                        self._add(key, *taken[key])
+                    for reading, retrieval in counted:
+                        reading.instances += retrieval.instances
+                        reading.frames += retrieval.frames
