@@ -64,6 +64,10 @@ class Settings:
     default_page: int = setting(200, "Answers of a search that names no limit.")
     largest_page: int = setting(5000, "Most answers of one search; more are paged.")
     database_connections: int = setting(6, "PostgreSQL connections of each process at most.")
+    audit_collector: str = setting("", "HOST:PORT of the syslog collector that the audit trail goes to over TLS; empty for none.")
+    audit_ca: str = setting("", "File of the certificates that vouch for the collector's; empty takes the system's.")
+    audit_certificate: str = setting("", "File of our certificate for the collector, where it asks for one.")
+    audit_key: str = setting("", "File of the private key of `audit_certificate`.")
     log_level: str = setting("warning", "Least level of log lines: debug, info, warning or error.")
 
     @property

@@ -67,7 +67,7 @@ def dimse(settings: Settings) -> None:
 
 
 def worker(settings: Settings) -> None:
-    """Settles quiet series, indexes what a process that died left, seals events, keeps blank segments and partitions ready."""
+    """Settles quiet series, indexes what a process that died left, seals events and hands them over, keeps blank segments ready."""
     import structlog
 
     from panorad.app.center import Center
@@ -79,6 +79,9 @@ def worker(settings: Settings) -> None:
     log = structlog.get_logger()
     stopping = _stop_event()
     with Center(settings, settings.database) as center:
+        if (collector := center.audit_collector()) is not None:
+            arguments = (center.begin, collector, center.audit_source(), stopping)
+            threading.Thread(target=process.keep_forwarding, args=arguments, name="audit trail", daemon=True).start()
         rounds = 0
         while not stopping.is_set():
             try:

@@ -283,6 +283,19 @@ CREATE FUNCTION public.wait_for_changes(p_institution integer) RETURNS void
     select pg_advisory_xact_lock_shared(1735550318, p_institution)
 $$;
 
+CREATE FUNCTION public.who_looked(studies text[]) RETURNS TABLE(actor_kind text, actor text, institution text, first_at timestamp with time zone, last_at timestamp with time zone, times bigint, purposes text[], kinds text[])
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+    select e.actor_kind, e.actor, coalesce(n.code, ''), min(e.at), max(e.at), count(*), array_agg(distinct e.purpose), array_agg(distinct e.kind)
+    from event e left join institution n on n.id = e.institution_id
+    where e.study = any (array(select s.study_uid from study s where s.study_uid = any (studies)
+                               and (everything() or s.institution_id = any (setting_ids('panorad.home')))))
+      and e.kind in ('instances.retrieved', 'instances.sent', 'instances.exported', 'transfer.begun', 'study.opened', 'query')
+      and e.outcome = 'success'
+    group by 1, 2, 3 order by 5 desc limit 1000
+$$;
+
 CREATE FUNCTION public.wind_event_clock() RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public'
@@ -511,7 +524,8 @@ CREATE TABLE public.event (
     source text DEFAULT ''::text NOT NULL,
     objects jsonb DEFAULT '{}'::jsonb NOT NULL,
     detail jsonb DEFAULT '{}'::jsonb NOT NULL,
-    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C",
+    patient text GENERATED ALWAYS AS ((objects ->> 'patient'::text)) STORED COLLATE pg_catalog."C"
 )
 PARTITION BY RANGE (at);
 
@@ -532,7 +546,8 @@ CREATE TABLE public.event_rest (
     source text DEFAULT ''::text CONSTRAINT event_source_not_null NOT NULL,
     objects jsonb DEFAULT '{}'::jsonb CONSTRAINT event_objects_not_null NOT NULL,
     detail jsonb DEFAULT '{}'::jsonb CONSTRAINT event_detail_not_null NOT NULL,
-    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C",
+    patient text GENERATED ALWAYS AS ((objects ->> 'patient'::text)) STORED COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.event_seal (
@@ -546,6 +561,15 @@ CREATE TABLE public.event_seal (
 );
 
 COMMENT ON TABLE public.event_seal IS 'What events were when they were sealed: appended to, never changed.';
+
+CREATE TABLE public.follower (
+    name text NOT NULL,
+    last_id bigint DEFAULT 0 NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
+    fault text DEFAULT ''::text NOT NULL
+);
+
+COMMENT ON TABLE public.follower IS 'Who follows the event log to its end: up to which event all has been handed over, and why it does not go on.';
 
 CREATE TABLE public.instance (
     id bigint NOT NULL,
@@ -858,6 +882,9 @@ ALTER TABLE ONLY public.event_rest
 ALTER TABLE ONLY public.event_seal
     ADD CONSTRAINT event_seal_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.follower
+    ADD CONSTRAINT follower_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
 
@@ -949,6 +976,22 @@ CREATE INDEX consent_institution ON public.consent USING btree (institution_id, 
 
 CREATE INDEX consent_patient ON public.consent USING btree (patient_id, issuer, institution_id) WHERE (withdrawn_at IS NULL);
 
+CREATE INDEX event_actor ON ONLY public.event USING btree (actor, id);
+
+CREATE INDEX event_institution ON ONLY public.event USING btree (institution_id, id);
+
+CREATE INDEX event_kind ON ONLY public.event USING btree (kind, id);
+
+CREATE INDEX event_patient ON ONLY public.event USING btree (patient, id) WHERE (patient IS NOT NULL);
+
+CREATE INDEX event_rest_actor_id_idx ON public.event_rest USING btree (actor, id);
+
+CREATE INDEX event_rest_institution_id_id_idx ON public.event_rest USING btree (institution_id, id);
+
+CREATE INDEX event_rest_kind_id_idx ON public.event_rest USING btree (kind, id);
+
+CREATE INDEX event_rest_patient_id_idx ON public.event_rest USING btree (patient, id) WHERE (patient IS NOT NULL);
+
 CREATE INDEX event_study ON ONLY public.event USING btree (study, id) WHERE (study IS NOT NULL);
 
 CREATE INDEX event_rest_study_id_idx ON public.event_rest USING btree (study, id) WHERE (study IS NOT NULL);
@@ -982,6 +1025,14 @@ CREATE INDEX study_institution_received ON public.study USING btree (institution
 CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
 
 CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
+
+ALTER INDEX public.event_actor ATTACH PARTITION public.event_rest_actor_id_idx;
+
+ALTER INDEX public.event_institution ATTACH PARTITION public.event_rest_institution_id_id_idx;
+
+ALTER INDEX public.event_kind ATTACH PARTITION public.event_rest_kind_id_idx;
+
+ALTER INDEX public.event_patient ATTACH PARTITION public.event_rest_patient_id_idx;
 
 ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
 
@@ -1167,6 +1218,9 @@ GRANT SELECT ON TABLE public.event_clock TO panorad_ingest;
 
 REVOKE ALL ON FUNCTION public.mark_study(p_study bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.who_looked(studies text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.who_looked(studies text[]) TO panorad_app;
+
 GRANT ALL ON FUNCTION public.wind_event_clock() TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.access_grant TO panorad_app;
@@ -1198,6 +1252,8 @@ GRANT SELECT,INSERT ON TABLE public.event TO panorad_app;
 GRANT INSERT ON TABLE public.event TO panorad_ingest;
 
 GRANT SELECT,INSERT ON TABLE public.event_seal TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.follower TO panorad_app;
 
 GRANT SELECT ON TABLE public.instance TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.instance TO panorad_ingest;

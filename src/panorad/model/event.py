@@ -15,6 +15,9 @@ KINDS: Mapping[str, str] = {
     "study.stored": "A study was seen for the first time",
     "series.settled": "A series has been quiet long enough to be served from its metadata document",
     "query": "The index was searched",
+    "study.opened": "A study was looked at on a page",
+    "quarantine.read": "Input kept aside was downloaded",
+    "transfer.begun": "Sending of images began",
     "instances.retrieved": "Images, frames or metadata were retrieved",
     "instances.sent": "Images were sent to another node",
     "instances.exported": "Images were exported to files",
@@ -38,6 +41,8 @@ KINDS: Mapping[str, str] = {
     "node.unbound": "A certificate was taken from a DICOM node",
     "archive.verified": "Stored bytes were read back against their digests",
     "audit.verified": "The event log was read again against its seals",
+    "audit.read": "The event log was read",
+    "audit.exported": "Events were written to a file",
     "archive.reindexed": "The index was rebuilt from storage",
     "center.started": "The center started",
 }

@@ -6,7 +6,7 @@ import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from panorad.data.imaging.intake import Refused
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
 from panorad.model.certificate import Certificate
+from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Stored
 from panorad.model.query import Level, Page, Query
 
@@ -128,7 +129,7 @@ class Archive:
         yield tx
         self.events += tx.events
 
-    def find(self, tx: Transaction, query: Query) -> Page:
+    def find(self, tx: Transaction, query: Query, told: Event | None = None) -> Page:
         self.check("find")
         self.queries.append(query)
         unique = UNIQUE[query.level]
@@ -139,7 +140,10 @@ class Archive:
             ):
                 found.setdefault(_at(row, (unique,))[0], row)
         rows = list(found.values())
-        return Page(tuple(rows[query.offset : query.offset + query.limit]), len(rows))
+        page = Page(tuple(rows[query.offset : query.offset + query.limit]), len(rows))
+        if told is not None:
+            tx.emit(replace(told, detail={**told.detail, "matches": len(page.rows)}))
+        return page
 
     def stored(self, tx: Transaction, study: str, series: str | None = None, sop: str | None = None) -> list[Stored]:
         wanted = (study, series, sop)

@@ -15,6 +15,7 @@ from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Begin, Transaction
 from panorad.model.actor import Actor
 from panorad.model.certificate import Binding, Certificate
+from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Stored
 from panorad.model.query import Page, Query
 
@@ -93,6 +94,13 @@ class Admit(Protocol):
         """Decide."""
 
 
+class Find(Protocol):
+    """A search of the index; `told` is the event that tells of it, written with the number of `matches` or the search fails."""
+
+    def __call__(self, tx: Transaction, query: Query, told: Event | None = None, /) -> Page:
+        """One page of what matches."""
+
+
 class FindStored(Protocol):
     """The stored instances of a study, series or instance that the actor may see, in order."""
 
@@ -113,7 +121,7 @@ class Services:
     admit: Admit
     open_intake: OpenIntake
     begin: Begin
-    find: Callable[[Transaction, Query], Page]
+    find: Find
     stored: FindStored
     view: Callable[[Place], AbstractContextManager[memoryview]]
     destination: Callable[[Transaction, str], Destination | None]
