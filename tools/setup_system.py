@@ -30,12 +30,15 @@ class Program:
     files: tuple[str, ...] = ()
 
 
+_OPENSSL_DRIVERS = tuple(f"/usr/lib/{machine}-linux-gnu/rsyslog/lmnsd_ossl.so" for machine in ("x86_64", "aarch64"))
 PROGRAMS = (
     Program("dcmtk", "DICOM peer: storescu, findscu, movescu, getscu", ("storescu",)),
     Program("orthanc", "DICOM and DICOMweb peer, rival in the benches", ("Orthanc",)),
     Program("orthanc-dicomweb", "DICOMweb for Orthanc", (), ("/usr/share/orthanc/plugins/libOrthancDicomWeb.so",)),
     Program("dicom3tools", "dciodvfy, judges the objects we write", ("dciodvfy",)),
     Program("chromium", "browser tests and screenshots", ("chromium", "chromium-browser", "google-chrome")),
+    Program("rsyslog", "collector of the audit trail", ("rsyslogd",)),
+    Program("rsyslog-openssl", "TLS for rsyslog", (), _OPENSSL_DRIVERS),
     Program("wrk", "load for the retrieval benches", ("wrk",)),
     Program("fonts-noto-cjk", "Chinese text in screenshots", (), ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc",)),
 )

@@ -35,6 +35,12 @@ class Settings:
     home: Path = setting(_HOME, "Folder that holds everything: objects, database, cache.")
     http: str = setting("127.0.0.1:8080", "Address and port of the web server.")
     dimse: str = setting("127.0.0.1:11112", "Address and port of the DICOM server; empty for none.")
+    dimse_tls: str = setting("", "Address and port of the DICOM server over TLS (usually 2762); empty for none.")
+    dimse_tls_certificate: str = setting("", "PEM file of our certificate for DICOM over TLS and its chain; relative to the home folder.")
+    dimse_tls_key: str = setting("", "PEM file of that certificate's private key, without a password; relative to the home folder.")
+    dimse_tls_trusted: str = setting(
+        "", "PEM file of the authorities whose certificates peers must have, and of their revocation lists; relative to the home folder."
+    )
     ae_title: str = setting("PANORAD", "Our AE title, at most 16 characters.")
     open: bool = setting(False, "No sign-in, any calling AE title accepted; loopback addresses only.")
     database: str = setting("", "PostgreSQL connection string (version 15 or later); empty starts the embedded one under the home folder.")
@@ -47,6 +53,10 @@ class Settings:
     web_workers: int = setting(3, "Web server processes.")
     dimse_workers: int = setting(2, "DICOM server processes.")
     associations: int = setting(50, "DICOM associations that one process serves at a time; more are refused for the moment.")
+    associations_per_peer: int = setting(
+        25, "Of these, how many one network address and how many one calling AE title may hold; more are refused for the moment; 0: all."
+    )
+    association_request_s: float = setting(30.0, "Seconds for a peer's TLS handshake, and again for it to say whom it calls (ARTIM timer).")
     association_idle_s: float = setting(600.0, "Seconds of silence after which an association is aborted.")
     maximum_pdu: int = setting(131072, "Longest P-DATA-TF PDU that we announce, in bytes.")
     settle_after_s: float = setting(5.0, "Seconds of quiet after which a series' metadata document and picture are made.")
@@ -54,7 +64,22 @@ class Settings:
     default_page: int = setting(200, "Answers of a search that names no limit.")
     largest_page: int = setting(5000, "Most answers of one search; more are paged.")
     database_connections: int = setting(6, "PostgreSQL connections of each process at most.")
+    audit_collector: str = setting("", "HOST:PORT of the syslog collector that the audit trail goes to over TLS; empty for none.")
+    audit_ca: str = setting("", "File of the certificates that vouch for the collector's; empty takes the system's.")
+    audit_certificate: str = setting("", "File of our certificate for the collector, where it asks for one.")
+    audit_key: str = setting("", "File of the private key of `audit_certificate`.")
     log_level: str = setting("warning", "Least level of log lines: debug, info, warning or error.")
+
+    @property
+    def tls_files(self) -> tuple[Path, Path, Path] | None:
+        """Certificate, key and trusted authorities for DICOM over TLS; None when none is set. Raises SettingInvalid."""
+        named = (self.dimse_tls_certificate, self.dimse_tls_key, self.dimse_tls_trusted)
+        if not any(named) and not self.dimse_tls:
+            return None
+        if not all(named):
+            raise SettingInvalid("DICOM over TLS needs dimse_tls_certificate, dimse_tls_key and dimse_tls_trusted")
+        certificate, key, trusted = (self.home / name for name in named)
+        return certificate, key, trusted
 
     @property
     def objects(self) -> Path:

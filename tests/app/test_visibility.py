@@ -17,8 +17,8 @@ from tests.data.imaging.arrivals import instance
 
 COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = ''"
 OPEN = {
-    "account", "account_role", "consent_policy", "event_clock", "event_seal", "institution", "node", "object", "schema_version", "session",
-    "sop_class", "transfer_syntax", "welcome",
+    "account", "account_role", "consent_policy", "event_clock", "event_seal", "follower", "institution", "node", "node_certificate",
+    "object", "schema_version", "session", "sop_class", "transfer_syntax", "welcome",
 }  # fmt: skip
 """Tables that tell of no patient; every other one must be filtered."""
 

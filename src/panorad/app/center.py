@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from panorad.access import gate
@@ -16,11 +17,13 @@ from panorad.data.imaging.intake import Intakes
 from panorad.data.imaging.lists import Lists
 from panorad.data.imaging.segment import Blanks
 from panorad.data.imaging.service import Archive
+from panorad.data.process.dicom_audit import AuditSource
 from panorad.data.process.recorder import Recorder
+from panorad.data.process.syslog import Collector
 from panorad.kit.db import Database
-from panorad.kit.transaction import Begin
+from panorad.kit.transaction import Begin, Transaction
 from panorad.model.actor import SYSTEM, Actor
-from panorad.settings import Settings
+from panorad.settings import Settings, address
 
 _HOUSEKEEPING_S = 5.0
 
@@ -96,6 +99,26 @@ class Center:
         """Whoever comes to a center without sign-in."""
         with self.begin(SYSTEM) as tx:
             return gate.open_actor(tx, self.settings.institution, name, kind, peer)
+
+    def audit_source(self) -> AuditSource:
+        """Who audit messages are from."""
+        return AuditSource(self.settings.ae_title, self.settings.institution)
+
+    def audit_collector(self) -> Collector | None:
+        """Where the audit trail goes; None when it stays here. Raises SettingInvalid."""
+        if not self.settings.audit_collector:
+            return None
+        host, port = address(self.settings.audit_collector)
+        files = (self.settings.audit_ca, self.settings.audit_certificate, self.settings.audit_key)
+        return Collector(host, port, *(Path(file) if file else None for file in files))
+
+    def figures(self, tx: Transaction) -> dict[str, int]:
+        """What the archive holds, and how far the audit trail is behind where it goes to a collector."""
+        counted = self.archive.statistics(tx)
+        if self.settings.audit_collector:
+            waiting = process.standing(tx)
+            counted |= {"audit_waiting": waiting.waiting, "audit_behind_seconds": int(waiting.seconds)}
+        return counted
 
     def check_storage(self) -> None:
         """Raise StorageLost unless the home's storage is the one that was set up."""

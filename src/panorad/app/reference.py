@@ -95,6 +95,8 @@ _KNOWN: Mapping[str, str] = {
     "/studies.json": "The study list's data.",
     "/viewer": "Leads to the study list; a study is opened at `/viewer/viewer?StudyInstanceUIDs=UID`.",
     "/viewer/{path}": "The files of the viewer, and its page for every path of its own.",
+    "/audit.json": "Its data.",
+    "/audit/looked.json": "Its data.",
     "/intake.json": "Its data.",
     "/intake": "Input kept aside and conflicts: `show=quarantine` or `show=conflicts`.",
     "/viewer/app-config.js": "The viewer's configuration.",
@@ -107,6 +109,7 @@ _KNOWN: Mapping[str, str] = {
 
 _GROUPS: Sequence[tuple[str, str]] = (
     ("DICOMweb", rf"{ROOT}(/|$)|/wado$"),
+    ("FHIR", r"/fhir/"),
     ("Events", r"/api/"),
     ("Operation", r"/health/|/metrics$"),
     ("Viewer", r"/viewer(/|$)"),

@@ -11,7 +11,7 @@ import threading
 from types import FrameType
 
 from panorad.app.home import configure_log
-from panorad.app.supervisor import DIMSE_SOCKET, ENVIRONMENT
+from panorad.app.supervisor import DIMSE_SOCKET, DIMSE_TLS_SOCKET, ENVIRONMENT
 from panorad.kit.errors import PanoradError
 from panorad.settings import Settings, address, from_json
 
@@ -53,19 +53,21 @@ def web(settings: Settings) -> None:
 
 
 def dimse(settings: Settings) -> None:
-    """One DICOM server process on the listening socket that all of them share."""
+    """One DICOM server process on the listening sockets that all of them share."""
     from panorad.app.center import Center
     from panorad.app.dimse import server_of
 
-    listener = socket.socket(fileno=int(os.environ[DIMSE_SOCKET]))
+    def inherited(name: str) -> socket.socket | None:
+        return socket.socket(fileno=int(os.environ[name])) if name in os.environ else None
+
     with Center(settings, settings.database, blank_segments=True) as center:
-        server = server_of(center, listener)
+        server = server_of(center, inherited(DIMSE_SOCKET), inherited(DIMSE_TLS_SOCKET))
         signal.signal(signal.SIGTERM, lambda number, frame: server.stop())
         server.run(grace=5)
 
 
 def worker(settings: Settings) -> None:
-    """Settles quiet series, indexes what a process that died left, seals events, keeps blank segments and partitions ready."""
+    """Settles quiet series, indexes what a process that died left, seals events and hands them over, keeps blank segments ready."""
     import structlog
 
     from panorad.app.center import Center
@@ -77,6 +79,9 @@ def worker(settings: Settings) -> None:
     log = structlog.get_logger()
     stopping = _stop_event()
     with Center(settings, settings.database) as center:
+        if (collector := center.audit_collector()) is not None:
+            arguments = (center.begin, collector, center.audit_source(), stopping)
+            threading.Thread(target=process.keep_forwarding, args=arguments, name="audit trail", daemon=True).start()
         rounds = 0
         while not stopping.is_set():
             try:

@@ -13,9 +13,12 @@ from panorad.access.dicomweb.routes import addresses
 from panorad.access.dicomweb.target import ROOT
 from panorad.access.dimse.conformance import IDENTIFIER_SYNTAXES, IMPLEMENTATION_UID, OFFERS, Service, storage_classes
 from panorad.access.dimse.find import NOT_KEYS
+from panorad.access.dimse.pdu import PduType
 from panorad.access.dimse.sending import FALLBACK
 from panorad.access.dimse.services import Limits
 from panorad.access.dimse.status import BY_ERROR, BY_KIND, Status
+from panorad.access.dimse.tls import SUITES_1_2, SUITES_1_3
+from panorad.access.dimse.upper_layer import LONGEST
 from panorad.app.dimse import limits_of
 from panorad.app.markdown import NOTE, table
 from panorad.app.reference import unopened
@@ -41,11 +44,12 @@ _MATCHING: Mapping[str, str] = {
 }
 _REJECTIONS = (
     ("permanent", "service user", "calling AE title not recognized", "it is not registered (`panorad node add`)"),
+    ("permanent", "service user", "calling AE title not recognized", "it may not call like this: plainly, or with this certificate"),
     ("permanent", "service user", "called AE title not recognized", "it is not ours"),
     ("permanent", "service user", "application context name not supported", "it is not DICOM's"),
     ("permanent", "service provider (ACSE)", "protocol version not supported", "it is not 1"),
     ("transient", "service provider (presentation)", "temporary congestion", "the center cannot look up its nodes"),
-    ("transient", "service provider (presentation)", "local limit exceeded", "there are too many associations"),
+    ("transient", "service provider (presentation)", "local limit exceeded", "too many associations, in all or of this peer"),
 )
 
 
@@ -61,6 +65,7 @@ def statement() -> str:
         services=table(("service", "SOP class", "user (SCU)", "provider (SCP)"), _services()),
         web_services=table(("web service", "user agent", "origin server"), [(name, "no", "yes") for name in _WEB_SERVICES]),
         policies=table(("what", "value"), _policies()),
+        tls=table(("what", "value"), _tls()),
         rejections=table(("rejected", "source", "reason", "when"), _REJECTIONS),
         contexts=table(("SOP class", "UID", "transfer syntaxes", "role"), _contexts()),
         storage_statuses=table(("status", "class", "meaning"), _storage_statuses()),
@@ -111,12 +116,26 @@ def _policies() -> Iterator[tuple[str, str]]:
     yield "longest P-DATA-TF announced", f"{limits.maximum_pdu} bytes (setting `maximum_pdu`)"
     served = f"{limits.associations} for each process (setting `associations`)"
     yield "associations at a time", f"{served}, {settings.dimse_workers} processes (setting `dimse_workers`)"
+    yield "associations of one address, and of one AE title", f"{limits.each} of those (setting `associations_per_peer`)"
     yield "asynchronous operations", "none: one invoked, one performed"
     yield "Implementation Class UID", IMPLEMENTATION_UID
     yield "Implementation Version Name", f"PANORAD_{__version__}"
-    yield "time for A-ASSOCIATE", f"{limits.request_seconds:g} s"
+    yield "time for A-ASSOCIATE", f"{limits.request_seconds:g} s (setting `association_request_s`)"
+    yield "longest A-ASSOCIATE-RQ taken", f"{LONGEST[PduType.ASSOCIATE_RQ]} bytes"
+    yield "time waited for the rest of one P-DATA-TF", f"{limits.pdu_seconds:g} s"
     yield "silence after which an association is aborted", f"{limits.idle_seconds:g} s (setting `association_idle_s`)"
     yield "user identity", "not negotiated"
+
+
+def _tls() -> Iterator[tuple[str, str]]:
+    yield "versions", "TLS 1.3 and TLS 1.2"
+    yield "cipher suites of TLS 1.2", ", ".join(f"`{name}`" for name in SUITES_1_2)
+    yield "cipher suites of TLS 1.3", ", ".join(f"`{name}`" for name in SUITES_1_3)
+    yield "least key", "RSA 2048 bits, elliptic curve 224 bits"
+    yield "certificates", "both sides; of an authority in the file of the setting `dimse_tls_trusted`, and not on its revocation list"
+    yield "name of a server we call", "one it is bound to; without a binding the host in its subject alternative name"
+    yield "resumption, renegotiation, compression", "none"
+    yield "time for the handshake", f"{limits_of(Settings()).request_seconds:g} s (setting `association_request_s`)"
 
 
 def _contexts() -> Iterator[tuple[str, ...]]:

@@ -28,6 +28,7 @@ from panorad.settings import Settings, address, to_json
 log = structlog.get_logger()
 ENVIRONMENT = "PANORAD_CHILD_SETTINGS"
 DIMSE_SOCKET = "PANORAD_DIMSE_SOCKET"
+DIMSE_TLS_SOCKET = "PANORAD_DIMSE_TLS_SOCKET"
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _EVERY_INTERFACE = {"0.0.0.0", "::"}
 _PATIENCE_S = 20.0
@@ -77,7 +78,7 @@ def _joined(host: str, port: int) -> str:
 
 def check_open(settings: Settings) -> None:
     """Raise NotLoopback when a center without sign-in would be reached from outside."""
-    for where in filter(None, (settings.http, settings.dimse)):
+    for where in filter(None, (settings.http, settings.dimse, settings.dimse_tls)):
         if settings.open and address(where)[0] not in _LOOPBACK:
             raise NotLoopback(where)
 
@@ -93,12 +94,15 @@ class Child:
     started: float = field(default=0.0)
 
 
-def _prepare_in_child(settings: Settings, answer: Connection) -> None:
+def _prepare_in_child(settings: Settings, roles: tuple[str, ...], answer: Connection) -> None:
     """Send what `prepare` did, or the sentence why it could not."""
+    from panorad.app.dimse import credentials_of
     from panorad.app.prepare import prepare
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
+        if "dimse" in roles:
+            credentials_of(settings)
         answer.send(prepare(settings))
     except PanoradError as error:
         answer.send(error.message)
@@ -114,7 +118,7 @@ class Supervisor:
         self._children: list[Child] = []
         self._stopping = False
         self._stack = ExitStack()
-        self._dimse: socket.socket | None = None
+        self._dimse: dict[str, socket.socket] = {}
         self.server: EmbeddedPostgres | None = None
 
     def run(self) -> None:
@@ -156,7 +160,7 @@ class Supervisor:
         self.settings = replace(self.settings, database=dsn)
         fork = multiprocessing.get_context("fork")
         ours, theirs = fork.Pipe(duplex=False)
-        child = fork.Process(target=_prepare_in_child, args=(self.settings, theirs), name="prepare")
+        child = fork.Process(target=_prepare_in_child, args=(self.settings, self.roles, theirs), name="prepare")
         child.start()
         theirs.close()
         try:
@@ -172,14 +176,15 @@ class Supervisor:
         return cast("str | None", answer.welcome)
 
     def _start_children(self) -> None:
-        if "dimse" in self.roles and self.settings.dimse:
-            self._dimse = self._stack.enter_context(listen(self.settings.dimse))
+        if "dimse" in self.roles:
+            wanted = {DIMSE_SOCKET: self.settings.dimse, DIMSE_TLS_SOCKET: self.settings.dimse_tls}
+            self._dimse = {name: self._stack.enter_context(listen(where)) for name, where in wanted.items() if where}
         if "web" in self.roles:  # its server takes no names and tries a taken port again and again; another center might answer us there
             with listen(self.settings.http) as found:
                 self.settings = replace(self.settings, http=_joined(*found.getsockname()[:2]))
         environment = {**os.environ, ENVIRONMENT: to_json(self.settings)}
         for role in self.roles:
-            if role == "dimse" and self._dimse is None:
+            if role == "dimse" and not self._dimse:
                 continue
             for _ in range(self.settings.dimse_workers if role == "dimse" else 1):
                 self._children.append(Child(role, lambda role=role: self._spawn(role, environment)))  # type: ignore[misc]
@@ -188,9 +193,9 @@ class Supervisor:
 
     def _spawn(self, role: str, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         pass_fds: tuple[int, ...] = ()
-        if role == "dimse" and self._dimse is not None:
-            environment = {**environment, DIMSE_SOCKET: str(self._dimse.fileno())}
-            pass_fds = (self._dimse.fileno(),)
+        if role == "dimse":
+            pass_fds = tuple(listener.fileno() for listener in self._dimse.values())
+            environment = environment | {name: str(listener.fileno()) for name, listener in self._dimse.items()}
         command = [sys.executable, "-m", "panorad.app.roles", role]
         return subprocess.Popen(command, env=environment, pass_fds=pass_fds, stdin=subprocess.DEVNULL)
 
@@ -213,7 +218,8 @@ class Supervisor:
 
     def _say_ready(self, welcome: str | None) -> None:
         web = f"http://{reached_at(self.settings.http)}"
-        dimse = f", DICOM {self.settings.ae_title}@{reached_at(self.settings.dimse)}" if self._dimse is not None else ""
+        kinds = ((DIMSE_SOCKET, "DICOM", self.settings.dimse), (DIMSE_TLS_SOCKET, "DICOM over TLS", self.settings.dimse_tls))
+        dimse = "".join(f", {kind} {self.settings.ae_title}@{reached_at(where)}" for name, kind, where in kinds if name in self._dimse)
         mode = ", no sign-in" if self.settings.open else ""
         lines = [f"ready: {web}{dimse}{mode}"]
         if welcome is not None:
@@ -241,8 +247,8 @@ class Supervisor:
             child.process, child.started = child.start(), time.monotonic()
 
     def _end_children(self) -> None:
-        if self._dimse is not None:
-            self._dimse.close()
+        for listener in self._dimse.values():
+            listener.close()
         running = [child.process for child in self._children if child.process is not None]
         for process in running:
             if process.poll() is None:

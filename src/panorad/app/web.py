@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp
 
 from panorad import __version__
-from panorad.access import gate
+from panorad.access import fhir, gate
 from panorad.access.dicomweb.routes import places
 from panorad.access.dicomweb.routes import routes as dicomweb_routes
 from panorad.access.gate.sessions import Sessions
@@ -24,7 +24,7 @@ from panorad.access.web.deps import WebDeps, WebSettings
 from panorad.access.web.direct import Direct
 from panorad.access.web.middleware import LoopbackHosts
 from panorad.access.web.mount import around, mount
-from panorad.access.web.session import COOKIE, session_actor
+from panorad.access.web.session import COOKIE, at, session_actor
 from panorad.access.web.shell import Shell
 from panorad.app import slices
 from panorad.app.center import Center
@@ -88,7 +88,7 @@ def build(center: Center) -> FastAPI:
     def actor(request: Request) -> Actor:
         token = request.cookies.get(COOKIE)
         if token and (known := sessions.remembered(token)):
-            return known
+            return at(request, known)
         return session_actor(request)
 
     figures: dict[str, Any] = {"at": 0.0, "values": {}}
@@ -96,7 +96,7 @@ def build(center: Center) -> FastAPI:
     def counted() -> dict[str, int]:
         if time.monotonic() - figures["at"] > _FIGURES_S:
             with center.begin(SYSTEM) as tx:
-                figures.update(values=center.archive.statistics(tx), at=time.monotonic())
+                figures.update(values=center.figures(tx), at=time.monotonic())
         return figures["values"]  # type: ignore[no-any-return]
 
     def check_database() -> None:
@@ -113,12 +113,14 @@ def build(center: Center) -> FastAPI:
             time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None
         ),
         open_actor=center.open_actor() if settings.open else None,
+        audit_source=center.audit_source(),
     )
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))
     app.include_router(feed.routes(center.begin, process.feed, lambda: dict(KINDS)))
     app.state.dicomweb = dicomweb_deps(center, actor)
     app.include_router(dicomweb_routes(app.state.dicomweb))
+    app.include_router(fhir.routes(center.begin, center.audit_source()))
     for part in parts:
         app.include_router(part.routes(deps))
     return app

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from panorad.cli.console import Home, center_of, out
 from panorad.model.actor import SYSTEM
+from panorad.model.certificate import Binding, fingerprint_of_pem
 
 institutions = typer.Typer(help="The members of the region.", no_args_is_help=True)
 nodes = typer.Typer(help="DICOM nodes: AE titles, the institution each belongs to, and where to send to.", no_args_is_help=True)
@@ -52,14 +54,63 @@ def add_node(
     host: Annotated[str | None, typer.Option(help="Host, when images may be sent to it (C-MOVE).")] = None,
     port: Annotated[int | None, typer.Option(help="Port.")] = None,
     description: Annotated[str, typer.Option(help="What it is.")] = "",
+    tls: Annotated[bool, typer.Option("--tls", help="Send to it over TLS.")] = False,
     home: Home = None,
 ) -> None:
     """Register a node, or change it."""
     from panorad.access import gate
 
     with center_of(home) as center, center.begin(SYSTEM) as tx:
-        gate.add_node(tx, ae_title, institution or center.settings.institution, host, port, description)
+        gate.add_node(tx, ae_title, institution or center.settings.institution, host, port, description, tls)
     out.print(f"registered {ae_title}", markup=False)
+
+
+Title = Annotated[str, typer.Argument(help="AE title of a registered node.")]
+File = Annotated[Path | None, typer.Option("--certificate", help="PEM file of the certificate.")]
+Sha256 = Annotated[str | None, typer.Option("--sha256", help="SHA-256 fingerprint of the certificate, with or without colons.")]
+Name = Annotated[str | None, typer.Option(help="DNS name in the certificate, or where it has none its common name.")]
+AnyOne = Annotated[bool, typer.Option("--any", help="Any certificate of an authority that we trust.")]
+
+
+def _binding(certificate: Path | None, sha256: str | None, name: str | None, any_one: bool) -> Binding:
+    if sum((certificate is not None, sha256 is not None, name is not None, any_one)) != 1:
+        raise typer.BadParameter("give one of --certificate, --sha256, --name, --any")
+    if certificate is not None:
+        try:
+            sha256 = fingerprint_of_pem(certificate.read_text("ascii", "replace"))
+        except OSError as error:
+            raise typer.BadParameter(f"{certificate}: {error.strerror}", param_hint="--certificate") from None
+        if sha256 is None:
+            raise typer.BadParameter(f"{certificate} holds no certificate in PEM form", param_hint="--certificate")
+    if sha256 is not None:
+        return Binding("sha256", sha256)
+    return Binding("any") if name is None else Binding("name", name)
+
+
+@nodes.command("bind")
+def bind_node(
+    ae_title: Title, certificate: File = None, sha256: Sha256 = None, name: Name = None, any_one: AnyOne = False, home: Home = None
+) -> None:
+    """Bind a node to a certificate: it calls over TLS only from then on. It may have several, such as its next one."""
+    from panorad.access import gate
+
+    binding = _binding(certificate, sha256, name, any_one)
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.bind(tx, ae_title, binding)
+    out.print(f"bound {ae_title}", markup=False)
+
+
+@nodes.command("unbind")
+def unbind_node(
+    ae_title: Title, certificate: File = None, sha256: Sha256 = None, name: Name = None, any_one: AnyOne = False, home: Home = None
+) -> None:
+    """Take a certificate from a node; without any it calls plainly only."""
+    from panorad.access import gate
+
+    binding = _binding(certificate, sha256, name, any_one)
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.unbind(tx, ae_title, binding)
+    out.print(f"unbound {ae_title}", markup=False)
 
 
 @nodes.command("list")
@@ -67,10 +118,12 @@ def list_nodes(home: Home = None) -> None:
     """List the nodes."""
     from panorad.access import gate
 
-    table = Table("AE title", "institution", "address", "description")
+    table = Table("AE title", "institution", "address", Column("certificate", overflow="fold"), "description")
     with center_of(home) as center, center.begin(SYSTEM) as tx:
         for one in gate.nodes(tx):
-            table.add_row(one.ae_title, one.institution, f"{one.host}:{one.port}" if one.host else "", one.description)
+            address = f"{one.host}:{one.port}{' TLS' if one.tls else ''}" if one.host else ""
+            bound = "\n".join(map(str, gate.bindings(tx, one.ae_title)))
+            table.add_row(one.ae_title, one.institution, address, bound, one.description)
     out.print(table)
 
 

@@ -31,6 +31,9 @@ def serve(
     home: Home = None,
     http: Annotated[str | None, typer.Option(help="Address and port of the web server.", show_default="127.0.0.1:8080")] = None,
     dimse: Annotated[str | None, typer.Option(help="Address and port of the DICOM server.", show_default="127.0.0.1:11112")] = None,
+    dimse_tls: Annotated[
+        str | None, typer.Option("--dimse-tls", help="Address and port of the DICOM server over TLS.", show_default="none")
+    ] = None,
     role: Annotated[
         list[str] | None, typer.Option(help="Only this role: web, dimse or worker; may be repeated.", show_default="all")
     ] = None,
@@ -43,7 +46,7 @@ def serve(
     if unknown:
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: a role is one of {', '.join(ROLES)}", param_hint="--role")
     with errors():
-        settings = settings_of(home, http=http, dimse=dimse, open=open_ or None)
+        settings = settings_of(home, http=http, dimse=dimse, dimse_tls=dimse_tls, open=open_ or None)
         Supervisor(settings, tuple(role or ROLES), lambda text: print(text, flush=True)).run()
 
 

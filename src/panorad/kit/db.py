@@ -18,7 +18,7 @@ from psycopg.types.json import set_json_loads
 from psycopg.types.string import StrDumperUnknown
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
-from panorad.kit.errors import DatabaseDown, PanoradError
+from panorad.kit.errors import DatabaseDown, NotRecorded, PanoradError
 from panorad.kit.jsontext import dumps, loads
 from panorad.kit.session import Scope, Session
 from panorad.kit.transaction import Parameters, Party, Statement, Telling, Transaction
@@ -28,6 +28,8 @@ Sink = Callable[[Transaction, list[Any]], Sequence[Statement]]
 _PATIENCE_S = 0.005
 """How long a transaction waits for another one of this process rather than run beside it (docs/decisions/0012)."""
 _RETRYABLE = (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)
+_UNWRITABLE = (psycopg.ProgrammingError, psycopg.IntegrityError, psycopg.errors.ReadOnlySqlTransaction)
+"""What PostgreSQL says when a row may not be written: no privilege, a policy, a constraint, a standby."""
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -158,7 +160,12 @@ class Database:
         raise DatabaseDown
 
     def _commit(self, tx: Transaction, session: Session) -> None:
-        session.commit_with(self._sink(tx, tx.events) if tx.events else ())
+        try:
+            session.commit_with(self._sink(tx, tx.events) if tx.events else ())
+        except _UNWRITABLE as error:
+            if tx.events:
+                raise NotRecorded from error
+            raise
 
     def begin_relaxed(self, actor: Party) -> Any:
         """Like `begin`, with a commit that may reach the disk a moment later."""
@@ -190,10 +197,14 @@ def rows_told(tx: Transaction, statement: str, parameters: Mapping[str, Any], ev
     """All rows of a search, and the event that tells of it completed by the number of `matches`.
 
     Where it is the first statement of its transaction the two are committed by it; what follows then is a transaction of its own.
+    Raises NotRecorded: no event, no answer.
     """
     if tx.telling is None:
         raise AssertionError("this database was opened without a way to tell")
-    return tx.connection.rows(*tx.telling(tx, event, statement, parameters), whole=True)  # type: ignore[no-any-return]
+    try:
+        return tx.connection.rows(*tx.telling(tx, event, statement, parameters), whole=True)  # type: ignore[no-any-return]
+    except _UNWRITABLE as error:
+        raise NotRecorded from error
 
 
 def one(tx: Transaction, statement: str, parameters: Parameters = None) -> tuple[Any, ...] | None:

@@ -60,6 +60,12 @@ class StorageLost(PanoradError):
     kind = Kind.UNAVAILABLE
 
 
+class NotRecorded(PanoradError):
+    """It could not be written to the event log, so it was not done"""
+
+    kind = Kind.UNAVAILABLE
+
+
 class DatabaseDown(PanoradError):
     """The center's database cannot be reached"""
 

@@ -294,6 +294,19 @@ CREATE FUNCTION public.wait_for_changes(p_institution integer) RETURNS void
     select pg_advisory_xact_lock_shared(1735550318, p_institution)
 $$;
 
+CREATE FUNCTION public.who_looked(studies text[]) RETURNS TABLE(actor_kind text, actor text, institution text, first_at timestamp with time zone, last_at timestamp with time zone, times bigint, purposes text[], kinds text[])
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'public'
+    AS $$
+    select e.actor_kind, e.actor, coalesce(n.code, ''), min(e.at), max(e.at), count(*), array_agg(distinct e.purpose), array_agg(distinct e.kind)
+    from event e left join institution n on n.id = e.institution_id
+    where e.study = any (array(select s.study_uid from study s where s.study_uid = any (studies)
+                               and (everything() or s.institution_id = any (setting_ids('panorad.home')))))
+      and e.kind in ('instances.retrieved', 'instances.sent', 'instances.exported', 'transfer.begun', 'study.opened', 'query')
+      and e.outcome = 'success'
+    group by 1, 2, 3 order by 5 desc limit 1000
+$$;
+
 CREATE FUNCTION public.wind_event_clock() RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'public'
@@ -522,7 +535,8 @@ CREATE TABLE public.event (
     source text DEFAULT ''::text NOT NULL,
     objects jsonb DEFAULT '{}'::jsonb NOT NULL,
     detail jsonb DEFAULT '{}'::jsonb NOT NULL,
-    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C",
+    patient text GENERATED ALWAYS AS ((objects ->> 'patient'::text)) STORED COLLATE pg_catalog."C"
 )
 PARTITION BY RANGE (at);
 
@@ -543,7 +557,8 @@ CREATE TABLE public.event_rest (
     source text DEFAULT ''::text CONSTRAINT event_source_not_null NOT NULL,
     objects jsonb DEFAULT '{}'::jsonb CONSTRAINT event_objects_not_null NOT NULL,
     detail jsonb DEFAULT '{}'::jsonb CONSTRAINT event_detail_not_null NOT NULL,
-    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C"
+    study text GENERATED ALWAYS AS ((objects ->> 'study'::text)) STORED COLLATE pg_catalog."C",
+    patient text GENERATED ALWAYS AS ((objects ->> 'patient'::text)) STORED COLLATE pg_catalog."C"
 );
 
 CREATE TABLE public.event_seal (
@@ -557,6 +572,15 @@ CREATE TABLE public.event_seal (
 );
 
 COMMENT ON TABLE public.event_seal IS 'What events were when they were sealed: appended to, never changed.';
+
+CREATE TABLE public.follower (
+    name text NOT NULL,
+    last_id bigint DEFAULT 0 NOT NULL,
+    moved_at timestamp with time zone DEFAULT now() NOT NULL,
+    fault text DEFAULT ''::text NOT NULL
+);
+
+COMMENT ON TABLE public.follower IS 'Who follows the event log to its end: up to which event all has been handed over, and why it does not go on.';
 
 CREATE TABLE public.instance (
     id bigint NOT NULL,
@@ -635,11 +659,24 @@ CREATE TABLE public.node (
     description text DEFAULT ''::text NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     id integer NOT NULL,
+    tls boolean DEFAULT false NOT NULL,
     CONSTRAINT node_ae_title_check CHECK (((length(ae_title) >= 1) AND (length(ae_title) <= 16))),
     CONSTRAINT node_port_check CHECK (((port >= 1) AND (port <= 65535)))
 );
 
 COMMENT ON TABLE public.node IS 'A DICOM application entity and the institution it belongs to; host and port when we may send to it.';
+
+CREATE TABLE public.node_certificate (
+    ae_title text NOT NULL,
+    kind text NOT NULL,
+    value text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT node_certificate_check CHECK (((kind = 'any'::text) = (value = ''::text))),
+    CONSTRAINT node_certificate_check1 CHECK (((kind <> 'sha256'::text) OR (value ~ '^[0-9a-f]{64}$'::text))),
+    CONSTRAINT node_certificate_kind_check CHECK ((kind = ANY (ARRAY['sha256'::text, 'name'::text, 'any'::text])))
+);
+
+COMMENT ON TABLE public.node_certificate IS 'What a node''s certificate must be; a node with a row here calls over TLS only, one without calls plainly only.';
 
 ALTER TABLE public.node ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.node_id_seq
@@ -856,6 +893,9 @@ ALTER TABLE ONLY public.event_rest
 ALTER TABLE ONLY public.event_seal
     ADD CONSTRAINT event_seal_pkey PRIMARY KEY (number);
 
+ALTER TABLE ONLY public.follower
+    ADD CONSTRAINT follower_pkey PRIMARY KEY (name);
+
 ALTER TABLE ONLY public.instance
     ADD CONSTRAINT instance_pkey PRIMARY KEY (id);
 
@@ -867,6 +907,9 @@ ALTER TABLE ONLY public.institution
 
 ALTER TABLE ONLY public.name_key
     ADD CONSTRAINT name_key_pkey PRIMARY KEY (key, study_id) INCLUDE (institution_id, marked);
+
+ALTER TABLE ONLY public.node_certificate
+    ADD CONSTRAINT node_certificate_pkey PRIMARY KEY (ae_title, kind, value);
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_id_key UNIQUE (id);
@@ -944,6 +987,22 @@ CREATE INDEX consent_institution ON public.consent USING btree (institution_id, 
 
 CREATE INDEX consent_patient ON public.consent USING btree (patient_id, issuer, institution_id) WHERE (withdrawn_at IS NULL);
 
+CREATE INDEX event_actor ON ONLY public.event USING btree (actor, id);
+
+CREATE INDEX event_institution ON ONLY public.event USING btree (institution_id, id);
+
+CREATE INDEX event_kind ON ONLY public.event USING btree (kind, id);
+
+CREATE INDEX event_patient ON ONLY public.event USING btree (patient, id) WHERE (patient IS NOT NULL);
+
+CREATE INDEX event_rest_actor_id_idx ON public.event_rest USING btree (actor, id);
+
+CREATE INDEX event_rest_institution_id_id_idx ON public.event_rest USING btree (institution_id, id);
+
+CREATE INDEX event_rest_kind_id_idx ON public.event_rest USING btree (kind, id);
+
+CREATE INDEX event_rest_patient_id_idx ON public.event_rest USING btree (patient, id) WHERE (patient IS NOT NULL);
+
 CREATE INDEX event_study ON ONLY public.event USING btree (study, id) WHERE (study IS NOT NULL);
 
 CREATE INDEX event_rest_study_id_idx ON public.event_rest USING btree (study, id) WHERE (study IS NOT NULL);
@@ -977,6 +1036,14 @@ CREATE INDEX study_institution_received ON public.study USING btree (institution
 CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
 
 CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
+
+ALTER INDEX public.event_actor ATTACH PARTITION public.event_rest_actor_id_idx;
+
+ALTER INDEX public.event_institution ATTACH PARTITION public.event_rest_institution_id_id_idx;
+
+ALTER INDEX public.event_kind ATTACH PARTITION public.event_rest_kind_id_idx;
+
+ALTER INDEX public.event_patient ATTACH PARTITION public.event_rest_patient_id_idx;
 
 ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
 
@@ -1041,6 +1108,9 @@ ALTER TABLE ONLY public.institution
 
 ALTER TABLE ONLY public.name_key
     ADD CONSTRAINT name_key_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.node_certificate
+    ADD CONSTRAINT node_certificate_ae_title_fkey FOREIGN KEY (ae_title) REFERENCES public.node(ae_title) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.node
     ADD CONSTRAINT node_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
@@ -1159,6 +1229,9 @@ GRANT SELECT ON TABLE public.event_clock TO panorad_ingest;
 
 REVOKE ALL ON FUNCTION public.mark_study(p_study bigint) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION public.who_looked(studies text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.who_looked(studies text[]) TO panorad_app;
+
 GRANT ALL ON FUNCTION public.wind_event_clock() TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.access_grant TO panorad_app;
@@ -1191,6 +1264,8 @@ GRANT INSERT ON TABLE public.event TO panorad_ingest;
 
 GRANT SELECT,INSERT ON TABLE public.event_seal TO panorad_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.follower TO panorad_app;
+
 GRANT SELECT ON TABLE public.instance TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.instance TO panorad_ingest;
 
@@ -1206,6 +1281,8 @@ GRANT SELECT ON TABLE public.name_key TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.name_key TO panorad_ingest;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.node TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.node_certificate TO panorad_app;
 
 GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_ingest;
 GRANT USAGE ON SEQUENCE public.node_id_seq TO panorad_app;

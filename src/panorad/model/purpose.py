@@ -26,7 +26,7 @@ PURPOSES: Mapping[str, Purpose] = {
     "remote-reading": Purpose(_("Remote reading"), "CAREMGT"),
     "consultation": Purpose(_("Consultation"), "COC"),
     "quality": Purpose(_("Quality control"), "HQUALIMP"),
-    "education": Purpose(_("Education"), "HSYSADMIN"),
+    "education": Purpose(_("Education"), "TRAIN"),
     "research": Purpose(_("Research"), "HRESCH"),
     "patient-request": Purpose(_("Request of the patient"), "PATRQT"),
     "emergency": Purpose(_("Emergency"), "ETREAT"),

@@ -49,6 +49,19 @@ class Query:
     order: str = ""
 
 
+NAMED: Mapping[str, str] = {"00100020": "patient", "0020000D": "study", "0020000E": "series"}
+"""The keys that name one patient, study or series, and what an event calls it."""
+
+
+def named(query: Query) -> dict[str, str]:
+    """The patient, study and series that a query asks for by its one full identifier, as an event names its objects."""
+    return {
+        NAMED[match.path[0]]: match.values[0]
+        for match in query.matches
+        if len(match.path) == 1 and match.path[0] in NAMED and len(match.values) == 1 and not set(match.values[0]) & set("*?")
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """One page of answers in the DICOM JSON model. `total` counts all matches up to a cap.

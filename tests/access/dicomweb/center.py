@@ -23,6 +23,7 @@ from panorad.access.web.session import SignInNeeded
 from panorad.data.imaging.blobs import Blobs
 from panorad.data.imaging.header import DatasetInvalid, check_extent, scan
 from panorad.data.imaging.part10 import split
+from panorad.data.process.recorder import Retrieval
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
@@ -80,8 +81,8 @@ class Center:
             raise SignInNeeded
         return STRANGER if request.headers.get("x-stranger") else READER
 
-    def retrieved(self, actor: Actor, study: str, series: str, instances: int, frames: int) -> None:
-        self.retrievals.append((study, series, instances, frames))
+    def retrieved(self, actor: Actor, retrievals: Sequence[Retrieval]) -> None:
+        self.retrievals += map(tuple, retrievals)
 
     # -- imaging
     def _seen(self, tx: Transaction) -> list[Stored]:

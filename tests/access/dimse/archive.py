@@ -6,7 +6,7 @@ import mmap
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from panorad.access.dimse import CalledUnknown, Destination, NodeUnknown, Servic
 from panorad.data.imaging.intake import Refused
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
+from panorad.model.certificate import Certificate
+from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Stored
 from panorad.model.query import Level, Page, Query
 
@@ -97,6 +99,7 @@ class Archive:
     failing: dict[str, Exception] = field(default_factory=dict)
     queries: list[Query] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
+    certificates: list[Certificate | None] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
     count: int = 0
     flushed: int = 0
@@ -107,8 +110,9 @@ class Archive:
         if where in self.failing:
             raise self.failing[where]
 
-    def admit(self, calling: str, called: str, peer: str) -> Actor:
+    def admit(self, calling: str, called: str, peer: str, certificate: Certificate | None) -> Actor:
         self.check("admit")
+        self.certificates.append(certificate)
         if called != "PANORAD":
             raise CalledUnknown(called)
         if calling == "STRANGER":
@@ -125,7 +129,7 @@ class Archive:
         yield tx
         self.events += tx.events
 
-    def find(self, tx: Transaction, query: Query) -> Page:
+    def find(self, tx: Transaction, query: Query, told: Event | None = None) -> Page:
         self.check("find")
         self.queries.append(query)
         unique = UNIQUE[query.level]
@@ -136,7 +140,10 @@ class Archive:
             ):
                 found.setdefault(_at(row, (unique,))[0], row)
         rows = list(found.values())
-        return Page(tuple(rows[query.offset : query.offset + query.limit]), len(rows))
+        page = Page(tuple(rows[query.offset : query.offset + query.limit]), len(rows))
+        if told is not None:
+            tx.emit(replace(told, detail={**told.detail, "matches": len(page.rows)}))
+        return page
 
     def stored(self, tx: Transaction, study: str, series: str | None = None, sop: str | None = None) -> list[Stored]:
         wanted = (study, series, sop)

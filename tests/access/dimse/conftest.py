@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from panorad.access.dimse import Limits, Server
+from panorad.access.dimse import Credentials, Limits, Server
 
 from .archive import Archive
 
@@ -36,15 +36,16 @@ class Center:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Center]]:
-    """Starts servers with limits of the test's choice."""
+    """Starts servers with limits of the test's choice, over TLS when they are given credentials."""
     running = []
 
-    def start(**limits: Any) -> Center:
+    def start(credentials: Credentials | None = None, **limits: Any) -> Center:
         folder = tmp_path / f"archive{len(running)}"
         folder.mkdir()
         archive = Archive(folder)
         listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        server = Server(listener, archive.services(), replace(Limits(idle_seconds=20), **limits))
+        services = replace(archive.services(), credentials=credentials)
+        server = Server({listener: credentials}, services, replace(Limits(idle_seconds=20), **limits))
         thread = threading.Thread(target=server.run, kwargs={"grace": 3})
         thread.start()
         running.append((server, thread, listener))

@@ -188,10 +188,10 @@ def test_cancel_ends_the_answers(start: Callable[..., Center]) -> None:
     go = threading.Event()
     find = center.archive.find
 
-    def slow(tx: Any, query: Any) -> Any:
+    def slow(tx: Any, query: Any, told: Any = None) -> Any:
         if query.offset == 1:
             go.wait(10)
-        return find(tx, query)
+        return find(tx, query, told)
 
     center.archive.find = slow  # type: ignore[method-assign]
     object.__setattr__(center.server._services, "find", slow)

@@ -10,7 +10,9 @@ import pytest
 
 from panorad.access.dimse import Server
 from panorad.access.dimse.pdu import PduType
+from panorad.access.dimse.places import REJECTING_EACH
 from panorad.access.dimse.states import TABLE, Action, State, action
+from panorad.access.dimse.upper_layer import LONGEST
 
 from .archive import keep, make
 from .conftest import Center
@@ -167,10 +169,108 @@ def test_more_associations_than_the_limit_are_rejected_for_the_moment(start: Cal
     healthy(center)
 
 
+def rejected(port: int, calling: str = "PEER") -> tuple[int, ...] | None:
+    """The reason with which one more association is rejected, or None when its connection is only closed."""
+    with Peer(port) as peer:
+        try:
+            peer.send(request(calling=calling))
+            kind, body = peer.pdu()
+        except (EOFError, ConnectionError):
+            return None
+        assert kind == 3
+        return tuple(body[1:])
+
+
+def test_one_address_cannot_take_every_place(start: Callable[..., Center]) -> None:
+    """More than its share is rejected for the moment, many more are closed without a word, and another address is served on."""
+    center = start(associations=8, each=3)
+    peers = [Peer(center.port) for _ in range(3)]
+    for peer in peers[:2]:
+        peer.associate()  # the third holds its place without a word
+    assert rejected(center.port) == (2, 3, 2)
+    crowd = [Peer(center.port) for _ in range(12)]
+    center.wait(lambda: center.server.associations == 3 + REJECTING_EACH)
+    assert rejected(center.port) is None
+    with Peer(center.port, source="127.0.0.2") as other:
+        other.associate()
+        assert other.echo() == 0
+    for peer in (*crowd, *peers):
+        peer.socket.close()
+    center.wait(lambda: center.server.associations == 0)
+    healthy(center)
+    assert "too many associations of this address" in {event.detail["reason"] for event in center.archive.events}
+
+
+def test_one_node_cannot_take_every_place_from_many_addresses(start: Callable[..., Center]) -> None:
+    center = start(associations=8, each=2)
+    peers = [Peer(center.port, source=f"127.0.0.{number}") for number in (2, 3)]
+    for peer in peers:
+        peer.associate()
+    assert rejected(center.port) == (2, 3, 2)
+    with Peer(center.port) as other:
+        other.associate(request(calling="OTHER"))
+    peers[0].release()
+    center.wait(lambda: center.server.associations == 1)
+    healthy(center)
+    peers[1].release()
+    for peer in peers:
+        peer.socket.close()
+
+
+def test_connections_that_say_nothing_are_closed_in_time(start: Callable[..., Center]) -> None:
+    """Half-open connections, and half an A-ASSOCIATE-RQ: the ARTIM timer (PS3.8 section 9.1.5)."""
+    center = start(request_seconds=0.5)
+    peers = [Peer(center.port) for _ in range(6)]
+    for peer in peers[3:]:
+        peer.send(request()[:80])
+    healthy(center)
+    center.wait(lambda: center.server.associations == 0, 4)
+    for peer in peers:
+        peer.socket.close()
+
+
+def test_a_pdu_that_drips_is_cut_and_what_came_of_it_dropped(start: Callable[..., Center]) -> None:
+    center = start(pdu_seconds=0.4)
+    with Peer(center.port) as peer:
+        peer.associate()
+        peer.send(pdata(pdv(1, 3, store_command("1.2.3"))))
+        began = time.monotonic()
+        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+            drip(peer, pdata(pdv(1, 2, bytes(500))))
+        assert time.monotonic() - began < 3
+    center.wait(lambda: center.archive.aborted == 1)
+    healthy(center)
+
+
+def test_pauses_between_pdus_do_not_count_as_dripping(start: Callable[..., Center]) -> None:
+    center = start(pdu_seconds=0.3)
+    with Peer(center.port) as peer:
+        peer.associate()
+        for _ in range(3):
+            time.sleep(0.4)
+            assert peer.echo() == 0
+        peer.release()
+
+
+def test_the_longest_request_is_read_and_a_longer_one_is_not(center: Center) -> None:
+    most = LONGEST[PduType.ASSOCIATE_RQ]
+    with Peer(center.port) as peer:
+        peer.send(b"\x01\x00" + (most + 1).to_bytes(4, "big"))
+        kind, body = peer.ended() or (0, b"")
+        assert (kind, tuple(body[2:])) == (ABORT, (2, 6))
+    filler = request()
+    unknown = b"\x99\x00\xff\xff" + bytes(65535)
+    body = filler[6:] + unknown * ((most - len(filler)) // len(unknown))
+    with Peer(center.port) as peer:
+        peer.associate(b"\x01\x00" + len(body).to_bytes(4, "big") + body)
+        assert peer.echo() == 0
+
+
 def test_two_servers_share_one_listening_socket(start: Callable[..., Center]) -> None:
     center = start()
-    listener = center.server._listener.dup()
-    other = Server(listener, center.archive.services())
+    [(own, _)] = center.server._listeners.values()
+    listener = own.dup()
+    other = Server({listener: None}, center.archive.services())
     thread = threading.Thread(target=other.run, kwargs={"grace": 3})
     thread.start()
     peers = [Peer(center.port) for _ in range(6)]

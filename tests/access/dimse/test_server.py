@@ -24,7 +24,7 @@ def test_a_stopped_server_lets_associations_end(start: Callable[..., Center]) ->
 def test_what_does_not_end_in_time_is_cut(start: Callable[..., Center]) -> None:
     archive = start().archive
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = Server(listener, archive.services(), Limits())
+        server = Server({listener: None}, archive.services(), Limits())
         thread = threading.Thread(target=server.run, kwargs={"grace": 0.2})
         thread.start()
         with Peer(listener.getsockname()[1]) as peer:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from panorad.data import process
-from panorad.data.process.recorder import Recorder
+from panorad.data.process.recorder import Recorder, Retrieval
 from panorad.data.process.service import CursorInvalid
 from panorad.kit.errors import DatabaseDown, PanoradError
 from panorad.kit.transaction import Transaction
@@ -161,19 +161,20 @@ def test_partitions_are_there_before_they_are_needed(center: Site) -> None:
         assert tx.connection.execute("select distinct tableoid::regclass::text from event").fetchone() != ("event_rest",)
 
 
-def test_retrievals_are_added_up_to_one_event_for_each_actor_and_series(center: Site) -> None:
+def test_a_first_retrieval_is_an_event_at_once_and_the_following_ones_are_added_up(center: Site) -> None:
     center.center._housekeeper.join(0)
     recorder = Recorder(center.center.database.begin_relaxed)
     county, town = center.institution("COUNTY"), center.institution("TOWN")
     for _ in range(100):
-        recorder.retrieved(county, "1.2", "1.2.3", 1, 0)
-        recorder.retrieved(town, "1.2", "1.2.3", 0, 2)
-    recorder.retrieved(county, "1.2", "", 5, 0)
+        recorder.retrieved(county, [Retrieval("1.2", "1.2.3", 1, 0)])
+        recorder.retrieved(town, [Retrieval("1.2", "1.2.3", 0, 2)])
+    recorder.retrieved(county, [Retrieval("1.2", "", 5, 0)])
     recorder.flush()
     recorder.flush()
     events = center.events(kind="instances.retrieved")
     assert sorted((e.actor, e.detail["instances"], e.detail["frames"], "series" in e.objects) for e in events) == [
-        ("reader-county", 5, 0, False), ("reader-county", 100, 0, True), ("reader-town", 0, 200, True),
+        ("reader-county", 1, 0, True), ("reader-county", 5, 0, False), ("reader-county", 99, 0, True),
+        ("reader-town", 0, 2, True), ("reader-town", 0, 198, True),
     ]  # fmt: skip
 
 
@@ -183,17 +184,21 @@ def test_retrievals_wait_for_a_database_that_is_away(tmp_path: Path) -> None:
     try:
         with whole_center(own, tmp_path / "home") as site:
             recorder = Recorder(lambda actor: site.center.database.begin(actor))
-            recorder.retrieved(SYSTEM, "1.2", "", 1, 0)
+            recorder.retrieved(SYSTEM, [Retrieval("1.2", "", 1, 0)])
+            recorder.retrieved(SYSTEM, [Retrieval("1.2", "", 1, 0)])
             own.stop()
+            with pytest.raises(DatabaseDown):
+                recorder.retrieved(SYSTEM, [Retrieval("9.9", "", 1, 0)])
             recorder.flush()
-            recorder.retrieved(SYSTEM, "1.2", "", 1, 0)
+            recorder.retrieved(SYSTEM, [Retrieval("1.2", "", 1, 0)])
             own.server.start()
             found = []
             deadline = time.monotonic() + 20
-            while not found and time.monotonic() < deadline:
+            while len(found) < 2 and time.monotonic() < deadline:
                 recorder.flush()
                 with suppress(DatabaseDown):
                     found = site.events(kind="instances.retrieved")
-            assert sum(event.detail["instances"] for event in found) == 2
+            assert sum(event.detail["instances"] for event in found if event.objects["study"] == "1.2") == 3
+            assert [event for event in found if event.objects["study"] == "9.9"] == []
     finally:
         own.stop()

@@ -39,12 +39,10 @@ class BulkData:
         if not _PATH.fullmatch(path):
             raise MalformedQuery("bulk data is addressed by TAG or TAG/ITEM/TAG, such as 7FE00010")
         one = stored(self.deps, actor, target)[0]
-        if path == PIXEL_DATA and syntax_of(one.header.transfer_syntax).encapsulated:
-            answer = self._pixels(request, one, accept)
-        else:
-            answer = self._value(request, one, path, accept)
         record(self.deps, actor, [one])
-        return answer
+        if path == PIXEL_DATA and syntax_of(one.header.transfer_syntax).encapsulated:
+            return self._pixels(request, one, accept)
+        return self._value(request, one, path, accept)
 
     def _value(self, request: Request, one: Stored, path: str, accept: str) -> Response:
         with self.deps.blobs.view(one.place) as view:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from panorad.data.process.recorder import Retrieval
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
 from panorad.model.event import Event
@@ -116,8 +117,8 @@ class Intakes(Protocol):
         """An intake for one request of `actor`."""
 
 
-Retrieved = Callable[[Actor, str, str, int, int], None]
-"""Records a retrieval: actor, Study Instance UID, Series Instance UID or "", number of instances, number of frames."""
+Retrieved = Callable[[Actor, Sequence[Retrieval]], None]
+"""Records what is about to leave, before it does; raises an UNAVAILABLE error when it cannot, and then nothing may leave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from panorad.data.imaging.encoding import Choice, encoder_for, significant_bits
 from panorad.data.imaging.frames import FrameAbsent, frame, frame_count
 from panorad.data.imaging.image import Image
 from panorad.data.imaging.syntaxes import syntax_of
+from panorad.data.process.recorder import Retrieval
 from panorad.model.actor import Actor
 from panorad.model.instance import Stored
 
@@ -44,11 +45,10 @@ class Frames:
         form = frame_form(accept_of(request), one.header.transfer_syntax, len(numbers) > 1)
         if len(numbers) > 1:
             self._check(one, numbers)
-            answer: Response = self._several(actor, place, numbers, form)
-        else:
-            answer = self._single(request, one, span, first, form)
-        self._deps.retrieved(actor, place[0], place[1], 1, len(numbers))
-        return answer
+        self._deps.retrieved(actor, (Retrieval(place[0], place[1], 1, len(numbers)),))
+        if len(numbers) > 1:
+            return self._several(actor, place, numbers, form)
+        return self._single(request, one, span, first, form)
 
     def _single(self, request: Request, one: Stored, span: tuple[int, int] | None, number: int, form: Form) -> Response:
         etag = f'"{one.digest.hex()[:32]}.{number}.{form.syntax}.{"m" if form.multipart else "s"}"'

@@ -21,6 +21,7 @@ from panorad.access.dicomweb.multipart import closing, part_head, write_boundary
 from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.target import Target, base_url, record, stored, target_of
 from panorad.access.dicomweb.visible import version_of
+from panorad.data.process.recorder import Retrieval
 from panorad.kit.jsontext import dumps
 from panorad.model.actor import Actor
 from panorad.model.instance import Stored
@@ -49,9 +50,8 @@ class Metadata:
             raise NotFound(f"{'series' if target.series else 'study'} {(target.series or target.study)[:64]}")
         identity = [(uid, version_of(versions, uid)) for uid in uids]
         etag = f'W/"{blake2b(repr((identity, base, xml)).encode(), digest_size=16).hexdigest()}"'
-        for uid in uids:
-            count = sum(v.instances for v in versions if v.series_uid == uid)
-            self._deps.retrieved(actor, target.study, uid, count, 0)
+        counts = {uid: sum(v.instances for v in versions if v.series_uid == uid) for uid in uids}
+        self._deps.retrieved(actor, [Retrieval(target.study, uid, count, 0) for uid, count in counts.items()])
         if ranges.not_modified(request, etag):
             return ranges.unchanged(etag, {"Vary": "Accept, Accept-Encoding"})
 

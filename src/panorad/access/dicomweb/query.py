@@ -16,7 +16,7 @@ from panorad.access.dicomweb.metadata import json_response, wants_xml, xml_respo
 from panorad.access.dicomweb.search import parse
 from panorad.access.dicomweb.target import base_url, url_of
 from panorad.model.event import Event
-from panorad.model.query import Level, Query
+from panorad.model.query import Level, Query, named
 
 STUDY_UID, SERIES_UID, SOP_UID, RETRIEVE_URL = "0020000D", "0020000E", "00080018", "00081190"
 WITHIN: Mapping[str, str] = {"study": STUDY_UID, "series": SERIES_UID}
@@ -52,7 +52,7 @@ class Find:
         within = {WITHIN[name]: value for name, value in request.path_params.items()}
         asked = parse(request.query_params.multi_items(), level, within, self.deps.limits)
         with self.deps.begin(actor) as tx:
-            page = self.deps.imaging.find(tx, asked.query, Event("query", detail=_told(asked.query)))
+            page = self.deps.imaging.find(tx, asked.query, Event("query", named(asked.query), _told(asked.query)))
         base = base_url(request)
         rows = [retrievable(row, level, base) for row in page.rows]
         warnings = [*asked.warnings, *page.warnings]

@@ -47,10 +47,10 @@ class Rendered:
         """An instance, a frame, or the middle image of a study or series, rendered; documents and videos as they are."""
         actor, view = self.deps.actor(request), view_of(request.query_params)
         one, number = chosen(stored(self.deps, actor, target_of(request)), request)
+        record(self.deps, actor, [one], 1)
         answer = serve(self.deps.blobs, request, one, number, view, accept_of(request))
         if view.warnings:
             answer.headers["Warning"] = warning(base_url(request), list(view.warnings))
-        record(self.deps, actor, [one], 1)
         return answer
 
     def thumbnail(self, request: Request) -> Response:

@@ -33,16 +33,13 @@ class Retrieve:
         actor, target, accept = self.deps.actor(request), target_of(request), accept_of(request)
         kind = envelope(accept, several=not target.instance)
         found = stored(self.deps, actor, target)
-        if kind == ZIP:
-            answer: Response = self._archive(found, target.instance or target.series or target.study)
-        elif kind == RELATED:
-            forms = [instance_form(accept, one.header.transfer_syntax, True) for one in found]
-            answer = _readable(accept, found, forms, lambda forms: self._related(list(zip(found, forms, strict=True))))
-        else:
-            forms = [instance_form(accept, found[0].header.transfer_syntax, False)]
-            answer = _readable(accept, found, forms, lambda forms: bare_instance(self.deps.blobs, request, found[0], forms[0]))
+        forms = [] if kind == ZIP else [instance_form(accept, one.header.transfer_syntax, kind == RELATED) for one in found]
         record(self.deps, actor, found)
-        return answer
+        if kind == ZIP:
+            return self._archive(found, target.instance or target.series or target.study)
+        if kind == RELATED:
+            return _readable(accept, found, forms, lambda forms: self._related(list(zip(found, forms, strict=True))))
+        return _readable(accept, found, forms, lambda forms: bare_instance(self.deps.blobs, request, found[0], forms[0]))
 
     def _related(self, items: Sequence[tuple[Stored, Form]]) -> Response:
         boundary = write_boundary()

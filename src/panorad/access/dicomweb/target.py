@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from panorad.access.dicomweb.deps import DicomWebDeps
 from panorad.access.dicomweb.errors import NotFound
+from panorad.data.process.recorder import Retrieval
 from panorad.model.actor import Actor
 from panorad.model.instance import Stored
 
@@ -49,9 +50,9 @@ def stored(deps: DicomWebDeps, actor: Actor, target: Target) -> list[Stored]:
 
 
 def record(deps: DicomWebDeps, actor: Actor, instances: Sequence[Stored], frames: int = 0) -> None:
-    """Report the retrieval of these instances, series by series."""
-    for (study, series), group in groupby(instances, key=lambda one: (one.header.study_uid, one.header.series_uid)):
-        deps.retrieved(actor, study, series, sum(1 for _ in group), frames)
+    """Record that these instances are about to leave, series by series. Raises what keeps them from leaving."""
+    groups = groupby(instances, key=lambda one: (one.header.study_uid, one.header.series_uid))
+    deps.retrieved(actor, [Retrieval(study, series, sum(1 for _ in group), frames) for (study, series), group in groups])
 
 
 def base_url(request: Request) -> str:

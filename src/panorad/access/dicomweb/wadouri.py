@@ -40,6 +40,7 @@ class WadoUri:
         if not all(uids):
             raise MalformedQuery(f"{', '.join(UIDS)} are required")
         one = stored(self.deps, actor, Target(*uids))[0]
+        record(self.deps, actor, [one], int("frameNumber" in asked))
         accept = asked.get("contentType", "").replace(" ", "+")
         if not accept:
             accept = "image/jpeg" if one.header.rows is not None and (one.header.frames or 1) == 1 else DICOM
@@ -47,12 +48,9 @@ class WadoUri:
         if first is not None and first.name == DICOM:
             syntax = asked.get("transferSyntax") or first.syntax  # neither: Explicit VR Little Endian (PS3.18 section 9.5.2.1)
             form = instance_form(f'{DICOM}; transfer-syntax="{syntax}"' if syntax else DICOM, one.header.transfer_syntax, False)
-            answer = bare_instance(self.deps.blobs, request, one, form)
-        else:
-            number = chosen_frame(one, asked["frameNumber"]) if "frameNumber" in asked else 1
-            answer = serve(self.deps.blobs, request, one, number, view_of(asked), accept)
-        record(self.deps, actor, [one], int("frameNumber" in asked))
-        return answer
+            return bare_instance(self.deps.blobs, request, one, form)
+        number = chosen_frame(one, asked["frameNumber"]) if "frameNumber" in asked else 1
+        return serve(self.deps.blobs, request, one, number, view_of(asked), accept)
 
 
 def view_of(asked: Mapping[str, str]) -> View:

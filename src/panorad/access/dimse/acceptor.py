@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from panorad.access.dimse import find, retrieve, storage
 from panorad.access.dimse.association import Association
@@ -20,11 +22,14 @@ from panorad.access.dimse.negotiation import (
     objection,
 )
 from panorad.access.dimse.pdu import AssociateReject, AssociateRequest
-from panorad.access.dimse.services import CalledUnknown, Limits, NodeUnknown, Services
+from panorad.access.dimse.places import Place, Places
+from panorad.access.dimse.services import CalledUnknown, CallerRefused, Limits, NodeUnknown, Services
 from panorad.access.dimse.states import State
 from panorad.access.dimse.status import Status
+from panorad.access.dimse.tls import certificate_of
 from panorad.access.dimse.upper_layer import AssociationEnded, ProtocolViolation, Released, TimedOut, UpperLayer
 from panorad.model.actor import Actor
+from panorad.model.certificate import Certificate
 from panorad.model.event import Event
 
 log = logging.getLogger(__name__)
@@ -53,18 +58,20 @@ HANDLERS: Mapping[int, Handler] = {
 """What serves a request, by Command Field."""
 
 
-def serve(sock: socket.socket, services: Services, limits: Limits, *, full: bool = False) -> None:
-    """Serve a connection and close it; `full` rejects it for the moment. Never raises but for a fault of this program."""
+def serve(sock: socket.socket, services: Services, limits: Limits, places: Places, place: Place) -> None:
+    """Serve a connection in its place, over TLS once the handshake is done, and close it. Never raises but for a fault of this program."""
     try:
         peer = sock.getpeername()[0]
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        layer = UpperLayer(sock, State.AWAIT_REQUEST, maximum=limits.maximum_pdu, idle=limits.idle_seconds)
+        layer = UpperLayer(sock, State.AWAIT_REQUEST, maximum=limits.maximum_pdu, idle=limits.idle_seconds, slowest=limits.pdu_seconds)
+        certificate = certificate_of(sock) if isinstance(sock, ssl.SSLSocket) else None
     except OSError:
         return sock.close()
     try:
         request = layer.receive_request(limits.request_seconds)
-        association = _establish(layer, request, peer, services, limits, full)
+        caller = Caller(request, peer, certificate)
+        association = _establish(layer, caller, services, limits, places, place)
         if association is not None:
             _converse(association)
     except (TimedOut, ProtocolViolation) as ended:
@@ -81,16 +88,26 @@ def serve(sock: socket.socket, services: Services, limits: Limits, *, full: bool
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks for an association: what was asked, from which network address, with which certificate (None: not over TLS)."""
+
+    request: AssociateRequest
+    peer: str
+    certificate: Certificate | None
+
+
 def _establish(
-    layer: UpperLayer, request: AssociateRequest, peer: str, services: Services, limits: Limits, full: bool
+    layer: UpperLayer, caller: Caller, services: Services, limits: Limits, places: Places, place: Place
 ) -> Association | None:
     """Answer the request; gives None when it was rejected."""
-    refusal = LIMIT_EXCEEDED if full else objection(request)
-    reason = "too many associations" if full else "not DICOM's protocol version or application context"
+    request, peer = caller.request, caller.peer
+    refusal = LIMIT_EXCEEDED if place.refusal else objection(request)
+    reason = place.refusal or "not DICOM's protocol version or application context"
     if refusal is None:
         try:
-            actor = services.admit(request.calling, request.called, peer)
-        except NodeUnknown as error:
+            actor = services.admit(request.calling, request.called, peer, caller.certificate)
+        except (NodeUnknown, CallerRefused) as error:
             refusal, reason = CALLING_UNKNOWN, error.message
         except CalledUnknown as error:
             refusal, reason = CALLED_UNKNOWN, error.message
@@ -98,24 +115,46 @@ def _establish(
             log.exception("%s at %s could not be looked up", request.calling, peer)
             refusal, reason = CONGESTION, "the center cannot look up its nodes"
         else:
-            answer, contexts = negotiate(request, limits.maximum_pdu)
-            layer.accept(answer, request.user.maximum_length)
-            return Association(layer, services, limits, actor, request.calling, peer, contexts)
+            if places.name(place, actor.name):
+                return _accept(layer, caller, services, limits, actor)
+            refusal, reason = LIMIT_EXCEEDED, "too many associations of this AE title"
     layer.reject(refusal)
-    _record_refusal(services, request, peer, refusal, reason)
+    record_refusal(services, peer, reason, request, refusal, caller.certificate)
     return None
 
 
-def _record_refusal(services: Services, request: AssociateRequest, peer: str, refusal: AssociateReject, reason: str) -> None:
-    actor = Actor("node", request.calling or "?", source=f"dimse {request.calling}@{peer}")
-    detail = {"reason": reason, "result": refusal.result, "source": refusal.source, "diagnostic": refusal.reason}
-    objects = {"calling": request.calling, "called": request.called, "peer": peer}
-    log.warning("association of %s at %s refused: %s", request.calling, peer, reason)
+def _accept(layer: UpperLayer, caller: Caller, services: Services, limits: Limits, actor: Actor) -> Association:
+    request = caller.request
+    answer, contexts = negotiate(request, limits.maximum_pdu)
+    layer.accept(answer, request.user.maximum_length)
+    return Association(layer, services, limits, actor, request.calling, caller.peer, contexts)
+
+
+def record_refusal(
+    services: Services,
+    peer: str,
+    reason: str,
+    request: AssociateRequest | None = None,
+    refusal: AssociateReject | None = None,
+    certificate: Certificate | None = None,
+) -> None:
+    """Tell the log and the event log that a peer was refused; without a request when it did not get past its TLS handshake."""
+    calling = request.calling if request else ""
+    actor = Actor("node", calling or "?", source=f"dimse {calling}@{peer}")
+    detail: dict[str, object] = {"reason": reason, "tls": request is None or certificate is not None}
+    objects = {"peer": peer}
+    if request is not None:
+        objects |= {"calling": request.calling, "called": request.called}
+    if refusal is not None:
+        detail |= {"result": refusal.result, "source": refusal.source, "diagnostic": refusal.reason}
+    if certificate is not None:
+        objects["certificate"] = certificate.fingerprint
+    log.warning("association of %s at %s refused: %s", calling or "?", peer, reason)
     try:
         with services.begin(actor) as tx:
             tx.emit(Event("association.refused", objects, detail, "refused"))
     except Exception:
-        log.exception("the refusal of %s was not recorded", request.calling)
+        log.exception("the refusal of %s was not recorded", calling or peer)
 
 
 def _converse(association: Association) -> None:

@@ -109,13 +109,14 @@ class Association:
         """Forget what was said about a request that has had its last answer."""
         self._cancelled.discard(message_id)
 
-    def record(self, event: Event) -> None:
-        """Write an event of its own; when the database is away the log must do, for the peer already has what it asked for."""
+    def record(self, *events: Event) -> None:
+        """Write events of their own; when the database is away the log must do, for the peer already has what it asked for."""
         try:
             with self.services.begin(self.actor) as tx:
-                tx.emit(event)
+                for event in events:
+                    tx.emit(event)
         except Exception:
-            log.exception("event %s of %s was not recorded", event.kind, self.calling)
+            log.exception("events %s of %s were not recorded", {event.kind for event in events}, self.calling)
 
     def _between(self, command: Command) -> None:
         if command.operation != Operation.C_CANCEL:

@@ -15,7 +15,7 @@ from panorad.access.dimse.status import Status, failure
 from panorad.access.dimse.upper_layer import AssociationEnded
 from panorad.kit.errors import PanoradError
 from panorad.model.event import Event
-from panorad.model.query import Level, Match, Query
+from panorad.model.query import Level, Match, Query, named
 
 LEVELS: Mapping[str, Level] = {
     "PATIENT": Level.PATIENT,
@@ -76,18 +76,17 @@ def find(association: Association, command: Command, context: Context) -> None:
     except InvalidIdentifier as error:
         return association.respond(command, Status.DOES_NOT_MATCH, str(error))
     sent, status, comment = _answer(association, command, context, elements, query)
-    detail = {
-        "protocol": "C-FIND",
-        "node": association.calling,
-        "level": query.level.name,
-        "keys": [".".join(match.path) for match in query.matches],
-        "matches": sent,
-        "status": f"{status:04X}",
-    }
-    failed = status not in (Status.SUCCESS, Status.CANCEL)
-    association.record(Event("query", detail=detail, outcome="failure" if failed else "success"))
+    if status not in (Status.SUCCESS, Status.CANCEL):
+        told = _told(association, query)
+        association.record(replace(told, detail={**told.detail, "matches": sent, "status": f"{status:04X}"}, outcome="failure"))
     association.finished(command.message_id)
     return association.respond(command, status, comment)
+
+
+def _told(association: Association, query: Query) -> Event:
+    """The event of a search: its keys, no values but identifiers. Each page that is read tells of itself, or is not read."""
+    keys = [".".join(match.path) for match in query.matches]
+    return Event("query", named(query), {"protocol": "C-FIND", "node": association.calling, "level": query.level.name, "keys": keys})
 
 
 def _answer(
@@ -107,7 +106,7 @@ def _answer(
     try:
         while True:
             with association.services.begin(association.reader) as tx:
-                page = association.services.find(tx, replace(query, limit=limits.page, offset=sent))
+                page = association.services.find(tx, replace(query, limit=limits.page, offset=sent), _told(association, query))
             pending = Status.PENDING_WARNING if page.warnings else Status.PENDING
             for row in page.rows:
                 if association.cancelled(command.message_id):

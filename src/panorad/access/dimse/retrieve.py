@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ from panorad.access.dimse.status import Status, failure
 from panorad.access.dimse.upper_layer import AssociationEnded, UpperLayer
 from panorad.kit.errors import PanoradError
 from panorad.kit.transaction import Transaction
-from panorad.model.event import Event
+from panorad.model.event import Event, Outcome
 from panorad.model.instance import Stored
 from panorad.model.query import Level, Match, Query
 
@@ -39,9 +39,6 @@ MOST = 0xFFFF
 PAGE = 500
 FAILED_NAMED = 1000
 """Failed SOP Instance UIDs that fit the 64 KiB of one explicit VR value."""
-
-STUDIES_NAMED = 50
-"""Studies that one event names; the count is always whole."""
 
 log = logging.getLogger(__name__)
 
@@ -162,7 +159,7 @@ def move(association: Association, command: Command, context: Context) -> None:
         for batch in batches(instances):
             left = deque(batch.instances)
             try:
-                with associate(to, batch.proposals, association.limits) as (layer, accepted):
+                with associate(to, batch.proposals, association.limits, association.services.credentials) as (layer, accepted):
                     step.send_all(left, layer, accepted, answer_of(layer), originator)
             except DestinationLost as lost:
                 step.reason = f"{title}: {lost}"
@@ -258,6 +255,8 @@ def _retrieve(
         with association.services.begin(association.reader) as tx:
             to = destination(tx)
             instances += selection(tx, association, elements, level)
+            for study, count in _by_study(instances).items():  # committed before the first byte leaves, or nothing leaves
+                tx.emit(Event("transfer.begun", {**_objects(association, node), "study": study}, {"instances": count}))
         step.progress.total = len(instances)
         send(to, instances, step)
         status, comment = step.outcome()
@@ -287,14 +286,24 @@ def _refusal(error: Exception) -> tuple[Status, str]:
 def _record(
     association: Association, operation: Operation, node: str, instances: Sequence[Stored], progress: Progress, status: int
 ) -> None:
-    studies = list(dict.fromkeys(stored.header.study_uid for stored in instances))
-    detail = {
-        "protocol": operation.name.replace("_", "-"),
-        "instances": progress.completed + progress.warnings,
-        "failed": len(progress.failed),
-        "studies": len(studies),
-        "status": f"{status:04X}",
-    }
-    objects = {"node": node, "requestor": association.calling, "studies": studies[:STUDIES_NAMED]}
+    """Say how it went, study by study; a retrieval that found nothing is one event."""
     good = status in (Status.SUCCESS, Status.SUB_OPERATIONS_FAILED, Status.CANCEL)
-    association.record(Event(KINDS[operation], objects, detail, "success" if good else "failure"))
+    outcome: Outcome = "success" if good else "failure"
+    detail = {"protocol": operation.name.replace("_", "-"), "status": f"{status:04X}"}
+    tried, failed = _by_study(instances[: progress.tried]), frozenset(progress.failed)
+    lost = _by_study([stored for stored in instances[: progress.tried] if stored.header.sop_uid in failed])
+    told = [
+        ({"study": study}, {"instances": tried.get(study, 0) - lost.get(study, 0), "failed": lost.get(study, 0)})
+        for study in _by_study(instances)
+    ] or [({}, {"instances": 0, "failed": 0})]
+    association.record(
+        *(Event(KINDS[operation], {**_objects(association, node), **of}, {**detail, **counts}, outcome) for of, counts in told)
+    )
+
+
+def _by_study(instances: Sequence[Stored]) -> Counter[str]:
+    return Counter(stored.header.study_uid for stored in instances)
+
+
+def _objects(association: Association, node: str) -> dict[str, str]:
+    return {"node": node, "requestor": association.calling}

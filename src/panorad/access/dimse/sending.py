@@ -16,6 +16,7 @@ from panorad.access.dimse.negotiation import ACCEPTANCE
 from panorad.access.dimse.pdu import AssociateRequest, ProposedContext, UserInformation
 from panorad.access.dimse.services import Destination, Limits, Services
 from panorad.access.dimse.states import State
+from panorad.access.dimse.tls import Credentials, HandshakeFailed
 from panorad.access.dimse.upper_layer import AssociationEnded, ProtocolViolation, UpperLayer
 from panorad.model.instance import Stored
 
@@ -121,18 +122,19 @@ def data_set_at(part10: bytes) -> int:
 
 @contextlib.contextmanager
 def associate(
-    destination: Destination, proposals: Sequence[tuple[str, tuple[str, ...]]], limits: Limits
+    destination: Destination,
+    proposals: Sequence[tuple[str, tuple[str, ...]]],
+    limits: Limits,
+    credentials: Credentials | None = None,
 ) -> Iterator[tuple[UpperLayer, Accepted]]:
     """An association of ours with a destination, released at the end and aborted on error. Raises DestinationLost."""
     contexts = tuple(ProposedContext(2 * at + 1, uid, syntaxes) for at, (uid, syntaxes) in enumerate(proposals))
     user = UserInformation(limits.maximum_pdu, IMPLEMENTATION_UID, IMPLEMENTATION_VERSION)
     request = AssociateRequest(destination.ae_title, limits.ae_title, contexts, user)
-    try:
-        sock = socket.create_connection((destination.host, destination.port), limits.request_seconds)
-    except OSError as error:
-        raise DestinationLost(str(error)) from None
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    layer = UpperLayer(sock, State.AWAIT_ANSWER, maximum=limits.maximum_pdu, idle=limits.idle_seconds)
+    sock = _connect(destination, limits.request_seconds, credentials)
+    layer = UpperLayer(
+        sock, State.AWAIT_ANSWER, maximum=limits.maximum_pdu, idle=limits.idle_seconds, slowest=limits.pdu_seconds
+    )
     try:
         try:
             results = layer.request(request, limits.request_seconds).contexts
@@ -147,6 +149,24 @@ def associate(
         if layer.state is State.READY:
             layer.abort()
         layer.close()
+
+
+def _connect(destination: Destination, seconds: float, credentials: Credentials | None) -> socket.socket:
+    """A connection to a destination, over TLS where it says so (PS3.15 section B.12). Raises DestinationLost."""
+    if destination.tls and credentials is None:
+        raise DestinationLost("it wants TLS, and we have no certificate")
+    try:
+        sock = socket.create_connection((destination.host, destination.port), seconds)
+    except OSError as error:
+        raise DestinationLost(str(error)) from None
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if destination.tls and credentials is not None:
+            return credentials.connect(sock, destination.host, destination.bindings, seconds)
+    except (OSError, HandshakeFailed) as error:
+        sock.close()
+        raise DestinationLost(str(error)) from None
+    return sock
 
 
 def answer_of(layer: UpperLayer) -> Callable[[int], Command]:

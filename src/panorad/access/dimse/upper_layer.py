@@ -7,7 +7,7 @@ length costs no memory, and no data byte is copied between the kernel and its re
 from __future__ import annotations
 
 import contextlib
-import select
+import math
 import socket
 import struct
 import time
@@ -27,6 +27,7 @@ from panorad.access.dimse.pdu import (
     PduType,
 )
 from panorad.access.dimse.states import Action, State, action
+from panorad.access.dimse.transport import transport_of
 
 MAXIMUM_PDU = 131072
 """The maximum length, in bytes, announced and sent by default: the largest that DCMTK takes."""
@@ -50,7 +51,6 @@ SHORTEST = 128
 _PDU = struct.Struct(">BxI")
 _PDV = struct.Struct(">IBB")
 _FRAME = struct.Struct(">BxIIBB")
-_TIMEVAL = struct.Struct("@ll")
 
 COMMAND, LAST = 1, 2
 """Bits of the message control header (PS3.8 section E.2)."""
@@ -95,11 +95,15 @@ class Rejected(AssociationEnded):
 class UpperLayer:
     """One association's transport: reading PDUs by the state table, sending messages. Not for use by two threads at a time.
 
-    `maximum` is the P-DATA-TF length (bytes) we announce, `idle` the seconds of silence after which the peer is given up.
+    `maximum` is the P-DATA-TF length (bytes) we announce, `idle` the seconds of silence after which the peer is given up, `slowest` the
+    seconds that we wait for the rest of one P-DATA-TF, however steadily it drips.
     """
 
-    def __init__(self, sock: socket.socket, state: State, *, maximum: int = MAXIMUM_PDU, idle: float = 600.0) -> None:
+    def __init__(
+        self, sock: socket.socket, state: State, *, maximum: int = MAXIMUM_PDU, idle: float = 600.0, slowest: float = 120.0
+    ) -> None:
         self.socket = sock
+        self._transport = transport_of(sock)
         self.state = state
         self.maximum = maximum
         self.peer_maximum = MAXIMUM_PDU
@@ -108,10 +112,9 @@ class UpperLayer:
         self._view = memoryview(self._buffer)
         self._start = self._end = self._pdu_left = 0
         self._deadline: float | None = None
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
-        sock.settimeout(None)
-        self._patience(idle)
+        self._slowest = slowest
+        self._waited = -math.inf  # seconds waited for the rest of the P-DATA-TF being read; endless between them
+        self._transport.patience(idle)
 
     # -- association control
 
@@ -176,12 +179,11 @@ class UpperLayer:
         """Close the connection; after a last word of ours the peer gets `seconds` to read it and close first (Sta13)."""
         with contextlib.suppress(OSError, AssociationEnded), self._within(seconds):
             if self.state is State.AWAIT_CLOSE:
-                self.socket.shutdown(socket.SHUT_WR)
+                self._transport.finish()
                 for _ in range(1024):
                     self._receive(0)
         self.state = State.IDLE
-        self._poll.unregister(self.socket)
-        self.socket.close()
+        self._transport.close()
 
     # -- messages
 
@@ -213,7 +215,7 @@ class UpperLayer:
 
     def waiting(self) -> bool:
         """Whether something of the peer can be read without waiting."""
-        return self._end > self._start or bool(self._poll.poll(0))
+        return self._end > self._start or self._transport.waiting()
 
     def send_message(self, context_id: int, command: bytes, data: bytes | memoryview = b"") -> None:
         """Send a command set and, when given, its data set, cut to the peer's maximum length; keeps no view of `data`."""
@@ -229,7 +231,7 @@ class UpperLayer:
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
         try:
-            self.socket.sendall(data)
+            self._transport.send(data)
         except OSError as error:
             raise ConnectionLost(str(error)) from None
 
@@ -238,6 +240,7 @@ class UpperLayer:
     def _fragment(self) -> tuple[int, int, int]:
         """The header of the next presentation data value: context, control header, size. Raises when a control PDU comes."""
         while not self._pdu_left:
+            self._waited = -math.inf
             if self._end - self._start < 6:
                 self._fill(6)
             kind, length = _PDU.unpack_from(self._buffer, self._start)
@@ -246,6 +249,7 @@ class UpperLayer:
                     self._violated(f"a P-DATA-TF of {length} bytes", 2, 6)
                 self._start += 6
                 self._pdu_left = length
+                self._waited = 0.0
             else:
                 self._control()
                 self.state = State.AWAIT_LOCAL_RELEASE
@@ -282,7 +286,10 @@ class UpperLayer:
             self._violated(f"PDU type {kind}", source, 0 if not source else 2 if known else 1)
         if length > LONGEST.get(PduType(kind), 4):
             self._violated(f"a PDU of type {kind} and {length} bytes", 2, 6)
-        body = b"".join([bytes(piece) for piece in self._pieces(length)])
+        joined = bytearray()
+        for piece in self._pieces(length):
+            joined += piece
+        body = bytes(joined)
         if what is Action.ABORTED:
             self.state = State.IDLE
             raise Aborted(f"aborted by the peer: source {body[2]}, reason {body[3]}" if len(body) == 4 else "aborted by the peer")
@@ -309,15 +316,19 @@ class UpperLayer:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut("no answer in time")
-            self._patience(left)
+            self._transport.patience(left)
+        began = time.monotonic()
         try:
-            count = self.socket.recv_into(self._view[at:])
-        except BlockingIOError:
+            count = self._transport.receive(self._view[at:])
+        except (BlockingIOError, TimeoutError):
             raise TimedOut("silent for too long") from None
         except OSError as error:
             raise ConnectionLost(str(error)) from None
         if not count:
             raise ConnectionLost("the peer closed the connection")
+        self._waited += time.monotonic() - began
+        if self._waited > self._slowest:
+            raise TimedOut("a PDU came too slowly")
         return count
 
     # -- sending, timers, violations
@@ -332,20 +343,9 @@ class UpperLayer:
 
     def _gather(self, parts: Sequence[bytes | memoryview]) -> None:
         try:
-            sent = self.socket.sendmsg(parts)
-            if sent < sum(map(len, parts)):
-                self._send_rest(parts, sent)
+            self._transport.gather(parts)
         except OSError as error:
             raise ConnectionLost(str(error)) from None
-
-    def _send_rest(self, batch: Sequence[bytes | memoryview], sent: int) -> None:
-        for part in batch:
-            if sent >= len(part):
-                sent -= len(part)
-                continue
-            with memoryview(part) as whole, whole[sent:] as rest:
-                self.socket.sendall(rest)
-            sent = 0
 
     @contextlib.contextmanager
     def _within(self, seconds: float) -> Iterator[None]:
@@ -355,13 +355,7 @@ class UpperLayer:
         finally:
             self._deadline = None
             with contextlib.suppress(OSError):
-                self._patience(self._idle)
-
-    def _patience(self, seconds: float) -> None:
-        whole = int(seconds)
-        value = _TIMEVAL.pack(whole, max(int((seconds - whole) * 1_000_000), 1))
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)
+                self._transport.patience(self._idle)
 
     def _violated(self, what: str, source: int, reason: int) -> NoReturn:
         self.abort(source, reason)

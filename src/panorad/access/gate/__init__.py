@@ -1,5 +1,17 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.bindings import (
+    BindingAbsent,
+    BindingInvalid,
+    BindingRefused,
+    CertificateForeign,
+    NodeUnbound,
+    TlsRequired,
+    bind,
+    bindings,
+    check_certificate,
+    unbind,
+)
 from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
 from panorad.access.gate.roles import NotAllowed, give_role, held, require, take_role
 from panorad.access.gate.service import (
@@ -38,19 +50,28 @@ __all__ = [
     "Account",
     "AccountAbsent",
     "AccountExists",
+    "BindingAbsent",
+    "BindingInvalid",
+    "BindingRefused",
+    "CertificateForeign",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
     "Node",
+    "NodeUnbound",
     "NodeUnknown",
     "NotAllowed",
     "SignInRefused",
+    "TlsRequired",
     "WelcomeClosed",
     "account_actor",
     "actor_of_institution",
     "add_account",
     "add_institution",
     "add_node",
+    "bind",
+    "bindings",
+    "check_certificate",
     "describe_institution",
     "ensure_institution",
     "give_role",
@@ -69,6 +90,7 @@ __all__ = [
     "sign_in",
     "sign_out",
     "take_role",
+    "unbind",
     "welcome_open",
     "without_accounts",
 ]

@@ -58,7 +58,7 @@ def node(tx: Transaction, ae_title: str, number: int, institution: int, code: st
 
 def everyone(name: str, kind: ActorKind, institution: int, code: str, issuer: str, source: str = "") -> Actor:
     """Whoever comes to a center that runs without sign-in: sees everything, sends for the default institution."""
-    roles = frozenset({"radiologist", "department-head", "system-administrator"})
+    roles = frozenset({"radiologist", "department-head", "system-administrator", "audit-administrator"})
     return Actor(kind, name, institution, None, code, issuer, source=source, roles=roles)
 
 

@@ -18,15 +18,15 @@ with recursive tree as (select id from institution where id = %s union select n.
 select id from tree order by id;
 
 -- name: nodes
-select a.ae_title, n.code, a.host, a.port, a.description from node a join institution n on n.id = a.institution_id order by a.ae_title;
+select a.ae_title, n.code, a.host, a.port, a.description, a.tls from node a join institution n on n.id = a.institution_id order by a.ae_title;
 
 -- name: node
-select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer, a.id from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
+select a.ae_title, n.code, a.host, a.port, a.description, n.id, n.issuer, a.id, a.tls from node a join institution n on n.id = a.institution_id where a.ae_title = %s;
 
 -- name: put_node
-insert into node (ae_title, institution_id, host, port, description) values (%s, %s, %s, %s, %s)
+insert into node (ae_title, institution_id, host, port, description, tls) values (%s, %s, %s, %s, %s, %s)
 on conflict (ae_title) do update set institution_id = excluded.institution_id, host = excluded.host, port = excluded.port,
-    description = excluded.description;
+    description = excluded.description, tls = excluded.tls;
 
 -- name: account_by_login
 select a.id, a.login, a.name, a.institution_id, a.password_hash, a.disabled, a.failures,
@@ -124,3 +124,12 @@ insert into account_role (account_id, institution_id, role, origin) values (%s, 
 
 -- name: take_role
 delete from account_role where account_id = %s and institution_id = %s and role = %s;
+
+-- name: bindings
+select kind, value from node_certificate where ae_title = %s order by kind, value;
+
+-- name: bind
+insert into node_certificate (ae_title, kind, value) values (%s, %s, %s) on conflict do nothing;
+
+-- name: unbind
+delete from node_certificate where ae_title = %s and kind = %s and value = %s;

@@ -90,13 +90,14 @@ class Institution:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A DICOM application entity of an institution; host and port are None when we may not send to it."""
+    """A DICOM application entity of an institution; host and port are None when we may not send to it, `tls` says how."""
 
     ae_title: str
     institution: str
     host: str | None
     port: int | None
     description: str
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,18 +163,24 @@ def nodes(tx: Transaction) -> list[Node]:
 def node(tx: Transaction, ae_title: str) -> Node | None:
     """One registered node."""
     row = store.one(tx, "node", ae_title.strip())
-    return Node(*row[:5]) if row else None
+    return Node(*(*row[:5], row[8])) if row else None
 
 
 def add_node(
-    tx: Transaction, ae_title: str, institution: str, host: str | None = None, port: int | None = None, description: str = ""
+    tx: Transaction,
+    ae_title: str,
+    institution: str,
+    host: str | None = None,
+    port: int | None = None,
+    description: str = "",
+    tls: bool = False,
 ) -> None:
-    """Register a node, or change it. Raises NodeInvalid, InstitutionAbsent."""
+    """Register a node, or change it; `tls`: images are sent to it over TLS. Raises NodeInvalid, InstitutionAbsent."""
     title = ae_title.strip()
     if not 1 <= len(title) <= 16 or "\\" in title or not title.isprintable() or (port is not None and not 1 <= port <= 65535):
         raise NodeInvalid(f"{ae_title} {port or ''}")
-    store.change(tx, "put_node", title, institution_id(tx, institution), host, port, description)
-    tx.emit(Event("node.added", {"node": title, "institution": institution}, {"host": host, "port": port}))
+    store.change(tx, "put_node", title, institution_id(tx, institution), host, port, description, tls)
+    tx.emit(Event("node.added", {"node": title, "institution": institution}, {"host": host, "port": port, "tls": tls}))
 
 
 # -- actors ----------------------------------------------------------------------------------------------------------------------------

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.data.process import Looker, Standing, Trace, Wanted
+from panorad.data.process.dicom_audit import AuditSource
 from panorad.kit.transaction import Begin, Transaction
 from panorad.model.actor import Actor
 from panorad.model.study_list import (
@@ -109,6 +111,26 @@ class Process(Protocol):
     def about(self, tx: Transaction, study_uid: str, limit: int) -> Sequence[EventRow]:
         """The latest events about a study, newest first."""
 
+    def trail(
+        self, tx: Transaction, wanted: Wanted, *, before: int | None = None, after: int | None = None, limit: int = 50
+    ) -> Sequence[Trace]:
+        """Events as far as the actor may see: newest first below `before`, or oldest first above `after`."""
+
+    def walk(self, begin: Begin, actor: Actor, wanted: Wanted, most: int | None = None) -> Iterator[Trace]:
+        """All events that are wanted, oldest first."""
+
+    def studies_of(self, tx: Transaction, patient_id: str) -> Sequence[str]:
+        """Study Instance UIDs of a patient ID, as far as the actor may see."""
+
+    def looked(self, tx: Transaction, studies: Sequence[str]) -> Sequence[Looker]:
+        """Who has looked at studies that the actor's own institutions hold."""
+
+    def sealed(self, tx: Transaction) -> tuple[str, datetime | None, str]:
+        """The head of the seals, when they were last read against the log, and what was wrong then."""
+
+    def standing(self, tx: Transaction) -> Standing:
+        """How far the trail has come on its way to the collector."""
+
 
 class Pages(Protocol):
     """The shell around pages (`panorad.access.web.shell.Shell`)."""
@@ -163,3 +185,4 @@ class WebDeps:
     shell: Pages
     settings: WebSettings = field(default_factory=WebSettings)
     open_actor: Actor | None = None
+    audit_source: AuditSource = field(default_factory=lambda: AuditSource("PANORAD", "CENTER"))

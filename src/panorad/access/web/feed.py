@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from panorad.access.web.session import session_actor
+from panorad.access.web.session import allowed, session_actor
 from panorad.kit.transaction import Begin, Transaction
 
 _MOST = 5000
@@ -34,7 +34,7 @@ def routes(begin: Begin, feed: FeedOf, kinds: Callable[[], dict[str, str]]) -> A
         limit: Annotated[int, Query(ge=1, le=_MOST)] = 500,
     ) -> Response:
         """Events after an id, oldest first, as far as the caller may see; `after` of the answer is what to ask next."""
-        with begin(session_actor(request)) as tx:
+        with begin(allowed(request, "event", "read")) as tx:
             found = feed(tx, after, kind, limit)
         items = [{**asdict(item), "at": item.at.isoformat()} for item in found.events]
         return JSONResponse({"events": items, "after": found.after}, headers={"cache-control": "no-store"})

@@ -21,6 +21,8 @@ _HELP = {
     "studies": "Studies in the index", "series": "Series in the index", "instances": "SOP Instances in the index",
     "bytes": "Bytes of Part 10 files in storage", "quarantined": "Inputs kept aside because they could not be taken",
     "conflicts": "Instances kept beside others of the same UIDs", "unsettled": "Series whose metadata document is not made yet",
+    "audit_waiting": "Events that wait for the collector, at most 100,000 counted",
+    "audit_behind_seconds": "Seconds since the first event that waits for the collector happened",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from starlette.requests import Request
@@ -35,8 +36,13 @@ def session_actor(request: Request) -> Actor:
     actor = _resolve(request)
     if actor is None:
         raise SignInNeeded
-    request.state.actor = actor
-    return actor
+    request.state.actor = found = at(request, actor)
+    return found
+
+
+def at(request: Request, actor: Actor) -> Actor:
+    """The actor with the network address that the request came from."""
+    return actor if actor.source or request.client is None else replace(actor, source=request.client.host)
 
 
 def visitor(request: Request) -> Actor | None:

@@ -12,7 +12,7 @@ from panorad.access.gate import passwords
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import sentence, status_for
 from panorad.access.web.forms import form, local, see
-from panorad.access.web.session import COOKIE, forget, remember, session_actor
+from panorad.access.web.session import COOKIE, at, forget, remember, session_actor
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import SYSTEM
 
@@ -91,7 +91,7 @@ class SignInPages:
         fields = form(request)
         wanted, login = local(fields.get("next", "/")), fields.get("login", "").strip()
         try:
-            token = self._begin_session(login, fields.get("password", ""))
+            token = self._begin_session(request, login, fields.get("password", ""))
         except PanoradError as error:
             return self._show_sign_in(request, SignInForm(wanted, login, self._said(request, error)), status_for(error.kind))
         response = see(wanted)
@@ -102,7 +102,7 @@ class SignInPages:
         """POST /sign-out: end the session here and at the center."""
         form(request)
         if token := request.cookies.get(COOKIE):
-            with self.deps.begin(SYSTEM) as tx:
+            with self.deps.begin(at(request, SYSTEM)) as tx:
                 self.deps.gate.sign_out(tx, token)
         response = RedirectResponse("/sign-in", 303)
         forget(request, response)
@@ -111,7 +111,7 @@ class SignInPages:
     def welcome_page(self, request: Request) -> Response:
         """GET /welcome?token=: the form of the first administrator; raises `WelcomeUsed`."""
         token = request.query_params.get("token", "")
-        with self.deps.begin(SYSTEM) as tx:
+        with self.deps.begin(at(request, SYSTEM)) as tx:
             if not self.deps.gate.welcome_open(tx, token):
                 raise WelcomeUsed
         return self._show_welcome(request, WelcomeForm(token))
@@ -123,7 +123,7 @@ class SignInPages:
         login, name = login.strip(), name.strip() or login.strip()
         try:
             passwords.check(password, login, fields.get("again", ""))
-            with self.deps.begin(SYSTEM) as tx:
+            with self.deps.begin(at(request, SYSTEM)) as tx:
                 self.deps.gate.redeem_welcome(tx, token, login, name, password)
         except PanoradError as error:
             if error.kind not in {Kind.INVALID, Kind.CONFLICT}:
@@ -132,7 +132,7 @@ class SignInPages:
                 request, WelcomeForm(token, login, name, self._said(request, error)), status_for(error.kind)
             )
         response = see("/")
-        remember(request, response, self._begin_session(login, password))
+        remember(request, response, self._begin_session(request, login, password))
         return response
 
     def password_page(self, request: Request) -> Response:
@@ -153,12 +153,12 @@ class SignInPages:
                 raise
             return self._show_password(request, PasswordForm(error=self._said(request, error)), status_for(error.kind))
         response = see("/account/password?done=1")
-        remember(request, response, self._begin_session(actor.name, fields["new"]))
+        remember(request, response, self._begin_session(request, actor.name, fields["new"]))
         return response
 
-    def _begin_session(self, login: str, password: str) -> str:
+    def _begin_session(self, request: Request, login: str, password: str) -> str:
         """A new session's token; raises the gate's refusal."""
-        with self.deps.begin(SYSTEM) as tx:
+        with self.deps.begin(at(request, SYSTEM)) as tx:
             return self.deps.gate.sign_in(tx, login, password)[1]
 
     def _said(self, request: Request, error: PanoradError) -> str:

@@ -23,6 +23,7 @@ from panorad.application.studies.pages import (
 from panorad.application.studies.tags import table
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import Actor
+from panorad.model.event import Event
 from panorad.model.study_list import ORDERS, Facet, Recency, SeriesRow, StudyDetail, StudyFilter, StudyPage
 
 EVENTS_SHOWN = 30
@@ -90,6 +91,7 @@ class StudyPages:
             if request.headers.get("if-none-match") == etag:
                 return _unchanged(etag)
             found = self.deps.imaging.studies(tx, wanted)
+            tx.emit(_searched(wanted, len(found.rows)))
         context = StudyListPage(
             rows=found.rows,
             paging=Paging(page_number(request), found.total, exact=found.exact),
@@ -112,6 +114,7 @@ class StudyPages:
             detail = self.deps.imaging.study(tx, uid, self.deps.shell.language(request))
             if detail is None:
                 raise NoSuchStudy
+            tx.emit(Event("study.opened", {"study": uid}, {"page": "study"}))
             chosen = _chosen(detail, request.query_params.get("series", ""))
             rows, total = (
                 self.deps.imaging.instances(tx, uid, chosen.series_uid, INSTANCES_SHOWN, (number - 1) * INSTANCES_SHOWN)
@@ -139,8 +142,9 @@ class StudyPages:
         actor, uid = session_actor(request), request.path_params["study"]
         with self.deps.begin(actor) as tx:
             detail = self.deps.imaging.study(tx, uid, self.deps.shell.language(request))
-        if detail is None:
-            raise NoSuchStudy
+            if detail is None:
+                raise NoSuchStudy
+            tx.emit(Event("study.opened", {"study": uid}, {"page": "preview"}))
         context = PreviewContext(detail, _pictures(detail.series), viewer_path(uid))
         return self.deps.shell.render(request, "studies/preview.html", context, "", actor)
 
@@ -151,8 +155,9 @@ class StudyPages:
         with self.deps.begin(actor) as tx:
             detail = self.deps.imaging.study(tx, study, self.deps.shell.language(request))
             dataset = self.deps.imaging.metadata(tx, study, series, sop) if detail else None
-        if detail is None or dataset is None:
-            raise NoSuchInstance
+            if detail is None or dataset is None:
+                raise NoSuchInstance
+            tx.emit(Event("study.opened", {"study": study, "series": series}, {"page": "attributes"}))
         tags, complete = table(dataset)
         path = f"/dicom-web/studies/{study}/series/{series}/instances/{sop}"
         context = InstancePage(detail.row, study, series, sop, tags, complete, path, any(tag in dataset for tag in PIXEL_TAGS))
@@ -203,6 +208,12 @@ class StudyPages:
         )
         parts = (watermark, wanted, actor, asked, self.deps.shell.today())
         return f'W/"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"'
+
+
+def _searched(wanted: StudyFilter, matches: int) -> Event:
+    """The event of a look at the list: which filters were set, not what they said."""
+    keys = [name for name in ("text", "modality", "institution", "recency") if getattr(wanted, name)]
+    return Event("query", {}, {"protocol": "page", "level": "STUDY", "keys": keys, "matches": matches})
 
 
 def _unchanged(etag: str) -> Response:

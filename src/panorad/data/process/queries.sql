@@ -50,3 +50,35 @@ insert into event_seal (number, first_id, last_id, rows, chain) values (%s, %s, 
 select id, substr(sha256(convert_to(jsonb_build_array(id, (extract(epoch from at) * 1000000)::bigint, kind, outcome, actor_kind, actor,
     account_id, institution_id, purpose, source, objects, detail)::text, 'UTF8')), 1, 16)
 from event where id > %(after)s and id <= coalesce(%(upto)s::bigint, (select events_final()) - 1) order by id, at limit %(limit)s;
+
+-- name: trail
+-- The conditions stand in store.py; patients are those of the event's study that the actor may see.
+select e.id, e.at, e.kind, e.outcome, e.actor_kind, e.actor, coalesce(n.code, ''), coalesce(n.name, ''), e.purpose, e.source, e.objects,
+    e.detail, (select jsonb_agg(p.pair) from (select distinct jsonb_build_array(s.patient_id, s.issuer) as pair from study s
+               where s.study_uid = e.study limit 5) p)
+from event e left join institution n on n.id = e.institution_id
+where /*where*/ order by e.id /*order*/ limit %(limit)s;
+
+-- name: studies_of
+select distinct study_uid from study where patient_id = %s limit %s;
+
+-- name: who_looked
+select actor_kind, actor, institution, first_at, last_at, times, purposes, kinds from who_looked(%s);
+
+-- name: may_follow
+select pg_try_advisory_xact_lock(%s, hashtext(%s));
+
+-- name: follower
+select last_id, moved_at, fault from follower where name = %s;
+
+-- name: follow
+insert into follower (name, last_id, fault) values (%(name)s, %(last_id)s, %(fault)s)
+on conflict (name) do update set last_id = excluded.last_id, fault = excluded.fault,
+    moved_at = case when excluded.last_id > follower.last_id then now() else follower.moved_at end;
+
+-- name: behind
+-- How many final events above a number there are, at most so many, and when the first of them happened.
+select count(*), min(at) from (select at from event where id > %s and id < (select events_final()) order by id limit %s) waiting;
+
+-- name: last_verified
+select at, outcome, detail from event where kind = 'audit.verified' order by id desc limit 1;

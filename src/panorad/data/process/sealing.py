@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from itertools import zip_longest
 
@@ -77,6 +78,12 @@ def seal_some(begin: Begin, batches: int = 10) -> int:
         if done < MOST:
             break
     return count
+
+
+def sealed(tx: Transaction) -> tuple[str, datetime | None, str]:
+    """The head of the chain, when the log was last read against it, and what was wrong then; the head is empty before the first seal."""
+    last, read = store.last_seal(tx), store.last_verified(tx)
+    return Seal(*last).head if last else "", read[0] if read else None, str(read[2].get("fault") or "") if read else ""
 
 
 def verify(begin: Begin, progress: Callable[[int], None], kept: str = "") -> Verdict:

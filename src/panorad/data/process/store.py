@@ -11,6 +11,7 @@ from panorad.kit.transaction import Statement, Transaction
 
 Q = Queries(__file__)
 _SEALING = 0x7365616C
+_FOLLOWING = 0x666F6C6C
 
 
 def appending(row: Mapping[str, Any]) -> Statement:
@@ -71,3 +72,67 @@ def add_seal(tx: Transaction, number: int, first_id: int, last_id: int, rows: by
 def digests(tx: Transaction, after: int, upto: int | None, limit: int) -> list[tuple[int, bytes]]:
     """Ids and digests of events above `after`, in order: up to `upto`, else as far as events are final."""
     return [(row[0], bytes(row[1])) for row in db.rows(tx, Q["digests"], {"after": after, "upto": upto, "limit": limit})]
+
+
+CONDITIONS: Mapping[str, str] = {
+    "actor": "e.actor = %(actor)s",
+    "kinds": "e.kind = any(%(kinds)s)",
+    "outcomes": "e.outcome = any(%(outcomes)s)",
+    "institution": "e.institution_id = (select i.id from institution i where i.code = %(institution)s)",
+    "study": "e.study = %(study)s",
+    "studies": "(e.patient = %(patient)s or e.study = any(%(studies)s))",
+    "since": "e.at >= %(since)s",
+    "until": "e.at < %(until)s",
+    "before": "e.id < %(before)s",
+    "after": "e.id > %(after)s",
+    "id": "e.id = %(id)s",
+}
+"""What each field of a search of the trail narrows to."""
+
+
+def trail(tx: Transaction, asked: Mapping[str, Any], *, oldest_first: bool) -> list[tuple[Any, ...]]:
+    """Events that meet every condition that has a value."""
+    where = " and ".join(sql for name, sql in CONDITIONS.items() if name in asked) or "true"
+    statement = Q["trail"].replace("/*where*/", where).replace("/*order*/", "asc" if oldest_first else "desc")
+    return db.rows(tx, statement, asked)
+
+
+def trace(tx: Transaction, number: int) -> tuple[Any, ...] | None:
+    """The event of a number."""
+    return next(iter(trail(tx, {"id": number, "limit": 1}, oldest_first=True)), None)
+
+
+def studies_of(tx: Transaction, patient_id: str, limit: int) -> list[tuple[Any, ...]]:
+    """Study Instance UIDs of a patient ID."""
+    return db.rows(tx, Q["studies_of"], (patient_id, limit))
+
+
+def who_looked(tx: Transaction, studies: list[str]) -> list[tuple[Any, ...]]:
+    """Who has looked at studies."""
+    return db.rows(tx, Q["who_looked"], (studies,))
+
+
+def may_follow(tx: Transaction, name: str) -> bool:
+    """Whether this transaction is the only one that follows under a name."""
+    row = db.one(tx, Q["may_follow"], (_FOLLOWING, name))
+    return bool(row and row[0])
+
+
+def follower(tx: Transaction, name: str) -> tuple[Any, ...] | None:
+    """How far a follower has come, when it last moved, and what keeps it."""
+    return db.one(tx, Q["follower"], (name,))
+
+
+def follow(tx: Transaction, name: str, last_id: int, fault: str) -> None:
+    """Note how far a follower has come, and what keeps it."""
+    db.run(tx, Q["follow"], {"name": name, "last_id": last_id, "fault": fault})
+
+
+def behind(tx: Transaction, last_id: int, most: int) -> tuple[Any, ...]:
+    """How many final events there are above a number, at most `most`, and the moment of the first."""
+    return db.one(tx, Q["behind"], (last_id, most)) or (0, None)
+
+
+def last_verified(tx: Transaction) -> tuple[Any, ...] | None:
+    """When the log was last read against its seals, with what outcome and detail."""
+    return db.one(tx, Q["last_verified"])

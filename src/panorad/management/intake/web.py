@@ -14,6 +14,7 @@ from panorad.access.web.paging import Paging, page_number
 from panorad.access.web.session import allowed
 from panorad.kit.errors import Kind, PanoradError
 from panorad.management.intake.reasons import said
+from panorad.model.event import Event
 from panorad.model.roles import may
 from panorad.model.study_list import ConflictRow, QuarantineRow
 
@@ -105,8 +106,9 @@ class IntakePages:
         actor, row_id = allowed(request, "intake", "take"), request.path_params["id"]
         with self.deps.begin(actor) as tx:
             path = self.deps.imaging.quarantined_file(tx, row_id) if row_id < 1 << 63 else None
-        if path is None or not path.is_file():
-            raise OriginalAbsent
+            if path is None or not path.is_file():
+                raise OriginalAbsent
+            tx.emit(Event("quarantine.read", {"quarantine": row_id}))
         return FileResponse(
             path,
             media_type="application/octet-stream",
