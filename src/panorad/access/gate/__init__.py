@@ -1,5 +1,8 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.entry import Entry, sign_in
+from panorad.access.gate.open_sessions import Limits, Origin
+from panorad.access.gate.proof import SignInRefused
 from panorad.access.gate.service import (
     Account,
     AccountExists,
@@ -8,7 +11,6 @@ from panorad.access.gate.service import (
     InstitutionExists,
     Node,
     NodeUnknown,
-    SignInRefused,
     WelcomeClosed,
     account_actor,
     actor_of_institution,
@@ -27,7 +29,6 @@ from panorad.access.gate.service import (
     session,
     set_password,
     set_password_of,
-    sign_in,
     sign_out,
     welcome_open,
     without_accounts,
@@ -36,11 +37,14 @@ from panorad.access.gate.service import (
 __all__ = [
     "Account",
     "AccountExists",
+    "Entry",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
+    "Limits",
     "Node",
     "NodeUnknown",
+    "Origin",
     "SignInRefused",
     "WelcomeClosed",
     "account_actor",
