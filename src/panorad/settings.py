@@ -43,6 +43,14 @@ class Settings:
     time_zone: str = setting("", "IANA name of the site's time zone, such as Asia/Shanghai; empty takes the machine's.")
     language: str = setting("en", "Language for visitors whose browser asks for none that we speak: en or zh-CN.")
     public_origins: tuple[str, ...] = setting((), "Further origins (https://host) under which a reverse proxy serves the center.")
+    trusted_proxies: tuple[str, ...] = setting(
+        ("127.0.0.1", "::1"), "Addresses or networks of reverse proxies whose X-Forwarded-For header is believed."
+    )
+    session_idle_s: float = setting(1800.0, "Seconds without anybody's doing after which a session ends.")
+    session_longest_s: float = setting(43200.0, "Seconds after the password was given when it is asked for again.")
+    reading_grace_s: float = setting(14400.0, "Seconds by which the viewer stays open past that while somebody reads.")
+    source_failures: int = setting(60, "Refused sign-ins from one address in a quarter of an hour, after which it has to wait.")
+    breach_list: str = setting("", "File of SHA-1 hashes of breached passwords, sorted (the Pwned Passwords download); empty for none.")
     viewer: Path = setting(_VIEWER, "Folder of the prepared OHIF viewer.")
     web_workers: int = setting(3, "Web server processes.")
     dimse_workers: int = setting(2, "DICOM server processes.")
@@ -70,6 +78,11 @@ class Settings:
     def quarantine(self) -> Path:
         """Folder of input that could not be taken."""
         return self.home / "quarantine"
+
+    @property
+    def key(self) -> Path:
+        """File of the key that secrets in the database are encrypted with."""
+        return self.home / "secret.key"
 
     @property
     def open_marks(self) -> Path:

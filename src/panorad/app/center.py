@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from panorad.access import gate
+from panorad.access.gate.breaches import BreachList
 from panorad.app.home import check_mark
 from panorad.data import process
 from panorad.data.imaging.blobs import Blobs
@@ -19,6 +21,7 @@ from panorad.data.imaging.service import Archive
 from panorad.data.process.recorder import Recorder
 from panorad.kit.db import Database
 from panorad.kit.transaction import Begin
+from panorad.kit.vault import Vault
 from panorad.model.actor import SYSTEM, Actor
 from panorad.settings import Settings
 
@@ -36,6 +39,8 @@ class Center:
         self.dsn = dsn
         self.database = Database(dsn, process.appending, process.telling, size=settings.database_connections)
         self.begin = self.database.begin
+        self.vault = Vault(settings.key)
+        self.breaches = BreachList(Path(settings.breach_list) if settings.breach_list else None)
         self.blobs = Blobs(settings.objects)
         self.archive = Archive(self.blobs)
         self.lists = Lists(self.blobs, settings.quarantine)

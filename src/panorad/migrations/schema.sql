@@ -214,6 +214,38 @@ begin
     end if;
 end $$;
 
+CREATE TABLE public.session (
+    token_hash bytea NOT NULL,
+    account_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    institution_id integer,
+    purpose text,
+    number bigint NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    browser text DEFAULT ''::text NOT NULL,
+    authenticated_at timestamp with time zone DEFAULT now() NOT NULL,
+    second_factor_at timestamp with time zone,
+    read_at timestamp with time zone,
+    previous_hash bytea,
+    rotated_at timestamp with time zone
+);
+
+COMMENT ON COLUMN public.session.institution_id IS 'The institution that the person acts for at the moment; null is the account''s own.';
+
+CREATE FUNCTION public.open_session(p_hash bytea, p_reading boolean, p_idle double precision, p_longest double precision, p_grace double precision) RETURNS SETOF public.session
+    LANGUAGE sql STABLE
+    AS $$
+    select s.* from session s
+    where (s.token_hash = p_hash or (p_reading and s.previous_hash = p_hash and s.rotated_at > now() - interval '10 seconds'))
+      and s.seen_at > now() - make_interval(secs => p_idle)
+      and (s.authenticated_at > now() - make_interval(secs => p_longest)
+           or (p_reading and s.read_at > now() - make_interval(secs => p_idle)
+               and s.authenticated_at > now() - make_interval(secs => p_longest + p_grace)))
+$$;
+
+COMMENT ON FUNCTION public.open_session(p_hash bytea, p_reading boolean, p_idle double precision, p_longest double precision, p_grace double precision) IS 'The session of a token while it is good. p_reading: for the viewer and its images, which outlive the longest time while somebody reads.';
+
 CREATE FUNCTION public.parties() RETURNS bigint[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE((string_to_array(NULLIF(current_setting('panorad.parties'::text, true), ''::text), ','::text))::bigint[], '{}'::bigint[]);
@@ -695,10 +727,28 @@ CREATE TABLE public.reach (
 
 COMMENT ON TABLE public.reach IS 'Grants of patients, studies and series worked out to the studies that are here; kept by triggers, never written by hand.';
 
+CREATE TABLE public.recovery_code (
+    account_id integer NOT NULL,
+    digest bytea NOT NULL,
+    used_at timestamp with time zone
+);
+
 CREATE TABLE public.schema_version (
     number integer NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.second_factor (
+    account_id integer NOT NULL,
+    secret bytea,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL,
+    proposed bytea,
+    proposed_at timestamp with time zone,
+    CONSTRAINT second_factor_check CHECK ((((secret IS NULL) = (confirmed_at IS NULL)) AND ((proposed IS NULL) = (proposed_at IS NULL))))
+);
+
+COMMENT ON TABLE public.second_factor IS 'Authenticator apps of accounts: the one in use, and the one that is being set up.';
 
 CREATE TABLE public.series (
     id bigint NOT NULL,
@@ -731,16 +781,22 @@ ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.session (
-    token_hash bytea NOT NULL,
-    account_id integer NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    institution_id integer,
-    purpose text
+ALTER TABLE public.session ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.session_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
 );
 
-COMMENT ON COLUMN public.session.institution_id IS 'The institution that the person acts for at the moment; null is the account''s own.';
+CREATE TABLE public.sign_in_step (
+    token_hash bytea NOT NULL,
+    account_id integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.sign_in_step IS 'Whose password was right and whose code is awaited; no session comes of it before.';
 
 CREATE TABLE public.sop_class (
     id smallint NOT NULL,
@@ -755,6 +811,14 @@ ALTER TABLE public.sop_class ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.source_failure (
+    source text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 1 NOT NULL
+);
+
+COMMENT ON TABLE public.source_failure IS 'Refused sign-ins by where they came from; rows older than the window are deleted.';
 
 CREATE TABLE public.study (
     id bigint NOT NULL,
@@ -878,8 +942,14 @@ ALTER TABLE ONLY public.quarantine
 ALTER TABLE ONLY public.reach
     ADD CONSTRAINT reach_pkey PRIMARY KEY (study_id, party, grant_id);
 
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_pkey PRIMARY KEY (account_id, digest);
+
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (id);
@@ -888,13 +958,22 @@ ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_series_uid_key UNIQUE (study_id, series_uid);
 
 ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.sign_in_step
+    ADD CONSTRAINT sign_in_step_pkey PRIMARY KEY (token_hash);
 
 ALTER TABLE ONLY public.sop_class
     ADD CONSTRAINT sop_class_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.sop_class
     ADD CONSTRAINT sop_class_uid_key UNIQUE (uid);
+
+ALTER TABLE ONLY public.source_failure
+    ADD CONSTRAINT source_failure_pkey PRIMARY KEY (source);
 
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_pkey PRIMARY KEY (id);
@@ -954,6 +1033,12 @@ CREATE INDEX series_uid ON public.series USING btree (series_uid);
 CREATE INDEX series_unsettled ON public.series USING btree (last_received) WHERE (settled_version IS DISTINCT FROM version);
 
 CREATE INDEX session_account ON public.session USING btree (account_id);
+
+CREATE INDEX session_previous ON public.session USING btree (previous_hash) WHERE (previous_hash IS NOT NULL);
+
+CREATE INDEX sign_in_step_account ON public.sign_in_step USING btree (account_id);
+
+CREATE INDEX source_failure_since ON public.source_failure USING btree (since);
 
 CREATE INDEX study_accession ON public.study USING btree (accession_number) WHERE (accession_number <> ''::text);
 
@@ -1046,6 +1131,12 @@ ALTER TABLE ONLY public.reach
 ALTER TABLE ONLY public.reach
     ADD CONSTRAINT reach_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.second_factor(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
@@ -1054,6 +1145,9 @@ ALTER TABLE ONLY public.session
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.sign_in_step
+    ADD CONSTRAINT sign_in_step_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
@@ -1148,6 +1242,8 @@ GRANT SELECT ON TABLE public.event_clock TO panorad_ingest;
 
 REVOKE ALL ON FUNCTION public.mark_study(p_study bigint) FROM PUBLIC;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
+
 GRANT ALL ON FUNCTION public.wind_event_clock() TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.access_grant TO panorad_app;
@@ -1215,7 +1311,11 @@ GRANT USAGE ON SEQUENCE public.quarantine_id_seq TO panorad_ingest;
 
 GRANT SELECT ON TABLE public.reach TO panorad_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_code TO panorad_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.schema_version TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.second_factor TO panorad_app;
 
 GRANT SELECT ON TABLE public.series TO panorad_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.series TO panorad_ingest;
@@ -1225,13 +1325,15 @@ GRANT UPDATE(settled_version) ON TABLE public.series TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in_step TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sop_class TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.sop_class TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.source_failure TO panorad_app;
 
 GRANT SELECT ON TABLE public.study TO panorad_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_ingest;

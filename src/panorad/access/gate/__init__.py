@@ -1,6 +1,9 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.entry import Entry, sign_in
 from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
+from panorad.access.gate.open_sessions import Limits, Origin
+from panorad.access.gate.proof import SignInRefused
 from panorad.access.gate.roles import NotAllowed, give_role, held, require, take_role
 from panorad.access.gate.service import (
     Account,
@@ -9,7 +12,6 @@ from panorad.access.gate.service import (
     InstitutionExists,
     Node,
     NodeUnknown,
-    SignInRefused,
     WelcomeClosed,
     account_actor,
     actor_of_institution,
@@ -28,7 +30,6 @@ from panorad.access.gate.service import (
     session,
     set_password,
     set_password_of,
-    sign_in,
     sign_out,
     welcome_open,
     without_accounts,
@@ -38,12 +39,15 @@ __all__ = [
     "Account",
     "AccountAbsent",
     "AccountExists",
+    "Entry",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
+    "Limits",
     "Node",
     "NodeUnknown",
     "NotAllowed",
+    "Origin",
     "SignInRefused",
     "WelcomeClosed",
     "account_actor",

@@ -11,7 +11,7 @@ from starlette.responses import FileResponse, Response
 
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.paging import Paging, page_number
-from panorad.access.web.session import allowed
+from panorad.access.web.session import allowed, strong
 from panorad.kit.errors import Kind, PanoradError
 from panorad.management.intake.reasons import said
 from panorad.model.roles import may
@@ -103,6 +103,7 @@ class IntakePages:
     def original(self, request: Request) -> Response:
         """GET /intake/{id}/original: the bytes as they came."""
         actor, row_id = allowed(request, "intake", "take"), request.path_params["id"]
+        strong(request)
         with self.deps.begin(actor) as tx:
             path = self.deps.imaging.quarantined_file(tx, row_id) if row_id < 1 << 63 else None
         if path is None or not path.is_file():
