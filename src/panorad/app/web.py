@@ -19,7 +19,9 @@ from panorad.access import gate
 from panorad.access.dicomweb.routes import places
 from panorad.access.dicomweb.routes import routes as dicomweb_routes
 from panorad.access.gate.sessions import Sessions
+from panorad.access.programs import Held
 from panorad.access.web import feed, health
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps, WebSettings
 from panorad.access.web.direct import Direct
 from panorad.access.web.middleware import LoopbackHosts
@@ -29,8 +31,9 @@ from panorad.access.web.shell import Shell
 from panorad.app import slices
 from panorad.app.center import Center
 from panorad.app.home import configure_log
+from panorad.app.provider import provider_of
 from panorad.app.roles import end_with_parent
-from panorad.app.supervisor import ENVIRONMENT
+from panorad.app.supervisor import ENVIRONMENT, reached_at
 from panorad.data import process
 from panorad.kit import db
 from panorad.model.actor import SYSTEM, Actor
@@ -74,7 +77,7 @@ def gate_of(sessions: Sessions) -> Any:
 def build(center: Center) -> FastAPI:
     """The application of one web process, over an opened center that it closes when the server stops."""
     settings = center.settings
-    sessions = Sessions()
+    sessions, held = Sessions(), Held()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -86,6 +89,8 @@ def build(center: Center) -> FastAPI:
     shell = Shell({part.name: part.root for part in parts}, [nav for part in parts for nav in part.nav], time_zone(settings))
 
     def actor(request: Request) -> Actor:
+        if "authorization" in request.headers:
+            return bearer_actor(request, center.begin, held)
         token = request.cookies.get(COOKIE)
         if token and (known := sessions.remembered(token)):
             return known
@@ -110,9 +115,15 @@ def build(center: Center) -> FastAPI:
         process=process,
         shell=shell,
         settings=WebSettings(
-            time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None
+            time_zone(settings),
+            settings.language,
+            settings.public_origins,
+            settings.viewer if settings.viewer.is_dir() else None,
+            f"http://{reached_at(settings.http)}",
         ),
         open_actor=center.open_actor() if settings.open else None,
+        held=held,
+        provider=provider_of(settings),
     )
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from panorad import __version__
-from panorad.cli import accounts, archive
+from panorad.cli import accounts, archive, programs
 from panorad.cli.audit import audit
 from panorad.cli.console import Home, err, errors, out, settings_of
 
@@ -19,6 +19,8 @@ app = typer.Typer(
 app.add_typer(accounts.institutions, name="institution")
 app.add_typer(accounts.nodes, name="node")
 app.add_typer(accounts.users, name="user")
+app.add_typer(programs.tokens, name="token")
+app.add_typer(programs.clients, name="client")
 app.add_typer(audit, name="audit")
 archive.add_to(app)
 

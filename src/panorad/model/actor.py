@@ -14,6 +14,7 @@ class Actor:
 
     `sees` lists the ids of the institutions whose data the database shows to this actor; None means every institution.
     `issuer` is the Issuer of Patient ID assumed for images of this institution that carry none.
+    `scopes` are those of the token it came with, which narrow what it may do; None for whoever came without one.
     """
 
     kind: ActorKind
@@ -26,6 +27,7 @@ class Actor:
     administrator: bool = False
     purpose: str = "treatment"
     source: str = ""
+    scopes: frozenset[str] | None = None
 
 
 SYSTEM = Actor("system", "panorad", sees=None, purpose="operation")

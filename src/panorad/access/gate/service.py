@@ -260,10 +260,15 @@ def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
         raise SignInRefused
     account = Account(*row[:5])
     store.change(tx, "note_success", account.id)
+    return account, begin_session(tx, account)
+
+
+def begin_session(tx: Transaction, account: Account) -> str:
+    """A new session of somebody who has proved who they are; its token."""
     token = secrets.token_urlsafe(32)
     store.change(tx, "add_session", _digest(token), account.id)
     tx.emit(Event("account.signed_in", {"account": account.login}, institution=account.institution))
-    return account, token
+    return token
 
 
 def session(tx: Transaction, token: str) -> Actor | None:

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.access.oidc.provider import Provider
+from panorad.access.programs import Held
 from panorad.kit.transaction import Begin, Transaction
 from panorad.model.actor import Actor
 from panorad.model.study_list import (
@@ -150,11 +152,16 @@ class WebSettings:
     """Further origins (https://host) under which a reverse proxy serves this center."""
     viewer: Path | None = None
     """Folder of the prepared OHIF build; None where the viewer is not installed."""
+    address: str = "http://127.0.0.1:8080"
+    """Origin at which this center listens itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebDeps:
-    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in."""
+    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in.
+
+    `held` are the tokens of programs, `provider` is where persons may sign in by OpenID Connect; None where there is no such way in.
+    """
 
     begin: Begin
     gate: Gate
@@ -163,3 +170,5 @@ class WebDeps:
     shell: Pages
     settings: WebSettings = field(default_factory=WebSettings)
     open_actor: Actor | None = None
+    held: Held | None = None
+    provider: Provider | None = None

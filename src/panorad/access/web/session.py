@@ -7,6 +7,7 @@ from typing import cast
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import SYSTEM, Actor
@@ -61,6 +62,8 @@ def administrator(request: Request) -> Actor:
 
 def _resolve(request: Request) -> Actor | None:
     deps = deps_of(request)
+    if "authorization" in request.headers and deps.held:
+        return bearer_actor(request, deps.begin, deps.held)
     if token := request.cookies.get(COOKIE):
         with deps.begin(SYSTEM) as tx:
             if actor := deps.gate.session(tx, token):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -36,11 +36,13 @@ class NoAccount(PanoradError):
 
 @dataclass(frozen=True, slots=True)
 class SignInForm:
-    """The sign-in page. `next` is where to go afterwards."""
+    """The sign-in page. `next` is where to go afterwards, `provider` the name of the OpenID provider where there is one."""
 
     next: str = "/"
     login: str = ""
     error: str = ""
+    provider: str = ""
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ class SignInPages:
 
     def sign_in_page(self, request: Request) -> Response:
         """GET /sign-in."""
-        return self._show_sign_in(request, SignInForm(next=local(request.query_params.get("next", "/"))))
+        asked = request.query_params
+        return self._show_sign_in(request, SignInForm(next=local(asked.get("next", "/")), left="left" in asked))
 
     def sign_in(self, request: Request) -> Response:
         """POST /sign-in: a session cookie and on to the page wanted, or the form again with the reason."""
@@ -104,7 +107,7 @@ class SignInPages:
         if token := request.cookies.get(COOKIE):
             with self.deps.begin(SYSTEM) as tx:
                 self.deps.gate.sign_out(tx, token)
-        response = RedirectResponse("/sign-in", 303)
+        response = RedirectResponse("/sign-in?left=1" if self.deps.provider else "/sign-in", 303)
         forget(request, response)
         return response
 
@@ -166,6 +169,8 @@ class SignInPages:
 
     def _show_sign_in(self, request: Request, context: SignInForm, status: int = 200) -> Response:
         title = self.deps.shell.text(request, _("Sign in"))
+        if self.deps.provider:
+            context = replace(context, provider=self.deps.provider.name)
         return self.deps.shell.render(request, "web/sign_in.html", context, title, status=status)
 
     def _show_welcome(self, request: Request, context: WelcomeForm, status: int = 200) -> Response:
