@@ -17,9 +17,12 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from panorad.access import gate
 from panorad.access.oidc.fetch import ProviderAway, check_address
-from panorad.access.oidc.provider import LOGOUT
+from panorad.access.oidc.mapping import rules
+from panorad.access.oidc.provider import LOGOUT, Registration
 from panorad.access.web.session import COOKIE
+from panorad.model.actor import SYSTEM
 from panorad.testing import Databases, Site
 from panorad.testing import center as whole_center
 from tests.access.programs.visits import program, told
@@ -130,6 +133,20 @@ def test_a_right_token_comes_in(site: Site, hostile: Hostile) -> None:
     for claims in ({}, {"aud": ["panorad"]}, {"aud": ["panorad", "x"], "azp": "panorad"}, {"at_hash": half("access")}):
         hostile.claims = claims
         assert come_back(site, hostile).status_code == 303
+
+
+def test_who_moves_to_another_institution_sees_no_more_of_the_old_one(site: Site, hostile: Hostile) -> None:
+    site.institution("TOWN")
+    client = program(site)
+    assert come_back(site, hostile, client).status_code == 303
+    client.app._otherwise.state.web.provider.registration = Registration(
+        hostile.issuer, "panorad", "s3cret", table=rules(("readers=TOWN:nurse",))
+    )
+    assert come_back(site, hostile, client).status_code == 303
+    with site.center.begin(SYSTEM) as tx:
+        actor = gate.session(tx, client.cookies[COOKIE])
+    assert actor is not None
+    assert (actor.institution_code, actor.sees) == ("TOWN", (actor.institution,))
 
 
 NOW = time.time()

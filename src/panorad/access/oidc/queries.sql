@@ -36,3 +36,7 @@ and case when %s <> '' then i.sid = %s else true end and case when %s <> '' then
 
 -- name: add_assertion
 insert into assertion (issuer, jti_hash, expires_at) values (%s, %s, to_timestamp(%s)) on conflict do nothing;
+
+-- name: move_account -- those that come in through the provider alone
+update account set institution_id = (select n.id from institution n where n.code = %s)
+where id = %s and password_hash is null and institution_id <> (select n.id from institution n where n.code = %s) returning institution_id;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -84,11 +84,17 @@ def sign_in(tx: Transaction, registration: Registration, claims: Mapping[str, An
     elif row[5]:
         raise AccountDisabled
     else:
-        account = Account(*row[:5])
+        account = _placed(tx, Account(*row[:5]), grants[0][0])
     token = begin_session(tx, account)
     sid = claims.get("sid")
     store.change(tx, "add_session_identity", _digest(token), registration.issuer, claims["sub"], sid if isinstance(sid, str) else "")
     return account, token
+
+
+def _placed(tx: Transaction, account: Account, code: str) -> Account:
+    """The account at the institution that the claims now name; one that was linked, and has a password, stays where it is."""
+    row = store.one(tx, "move_account", code, account.id, code)
+    return replace(account, institution=row[0]) if row else account
 
 
 def _new_account(tx: Transaction, registration: Registration, claims: Mapping[str, Any], code: str) -> Account:
