@@ -69,7 +69,7 @@ create table sign_in_flow (
 comment on table sign_in_flow is 'Sign-ins that have gone to the provider and are not back yet; taken out by the first answer.';
 
 create table session_identity (
-    token_hash bytea primary key references session on delete cascade,
+    token_hash bytea primary key references session on delete cascade on update cascade,
     issuer text not null,
     subject text not null,
     sid text not null default ''

@@ -775,7 +775,7 @@ ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.session_identity
-    ADD CONSTRAINT session_identity_token_hash_fkey FOREIGN KEY (token_hash) REFERENCES public.session(token_hash) ON DELETE CASCADE;
+    ADD CONSTRAINT session_identity_token_hash_fkey FOREIGN KEY (token_hash) REFERENCES public.session(token_hash) ON UPDATE CASCADE ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);

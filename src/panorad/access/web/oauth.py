@@ -30,7 +30,7 @@ from panorad.access.programs.clients import (
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import FormRefused
 from panorad.access.web.forms import form
-from panorad.access.web.origin import origin, origins
+from panorad.access.web.reached import origin, origins
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import SYSTEM
 

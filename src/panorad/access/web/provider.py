@@ -14,7 +14,7 @@ from panorad.access.oidc.provider import Provider, SignInFailed
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import FormRefused, NoSuchPage
 from panorad.access.web.forms import form, local, see
-from panorad.access.web.origin import origin
+from panorad.access.web.reached import origin
 from panorad.access.web.session import remember, secure
 from panorad.kit.errors import PanoradError
 from panorad.model.actor import SYSTEM
