@@ -38,6 +38,7 @@ def serve(
     open_: Annotated[bool, typer.Option("--open", help="No sign-in, any calling AE title accepted; loopback addresses only.")] = False,
 ) -> None:
     """Run the center until SIGTERM or Ctrl-C."""
+    from panorad.app.provider import provider_of
     from panorad.app.supervisor import Supervisor
 
     unknown = set(role or ()) - set(ROLES)
@@ -45,6 +46,7 @@ def serve(
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: a role is one of {', '.join(ROLES)}", param_hint="--role")
     with errors():
         settings = settings_of(home, http=http, dimse=dimse, open=open_ or None)
+        provider_of(settings)
         Supervisor(settings, tuple(role or ROLES), lambda text: print(text, flush=True)).run()
 
 

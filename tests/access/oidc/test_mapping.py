@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from panorad.access.oidc.mapping import ADMINISTRATORS, NoRole, RuleInvalid, TwoAdministrators, granted, rules, values
 from panorad.app.provider import provider_of
+from panorad.cli import app
 from panorad.settings import SettingInvalid, Settings, load
 
 TABLE = rules(
@@ -91,6 +93,13 @@ def test_settings_that_cannot_work(more: dict[str, Any], tmp_path: Path) -> None
     assert provider_of(Settings(home=tmp_path, **GOOD)) is not None  # type: ignore[arg-type]
     with pytest.raises(SettingInvalid):
         provider_of(Settings(home=tmp_path, **{**GOOD, **more}))
+
+
+def test_a_center_does_not_start_with_settings_that_cannot_work(tmp_path: Path) -> None:
+    (tmp_path / "panorad.toml").write_text('oidc_issuer = "http://id.example"\n')
+    done = CliRunner().invoke(app, ["serve", "--home", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "oidc_issuer is an https address" in done.output
 
 
 def test_the_table_may_be_written_as_one(tmp_path: Path) -> None:
