@@ -22,7 +22,9 @@ from panorad.access.dicomweb.routes import routes as dicomweb_routes
 from panorad.access.gate import entry, open_sessions
 from panorad.access.gate.open_sessions import Limits
 from panorad.access.gate.sessions import Sessions
+from panorad.access.programs import Held
 from panorad.access.web import feed, health
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps, WebSettings
 from panorad.access.web.direct import Direct
 from panorad.access.web.middleware import LoopbackHosts
@@ -32,8 +34,9 @@ from panorad.access.web.shell import Shell
 from panorad.app import slices
 from panorad.app.center import Center
 from panorad.app.home import configure_log
+from panorad.app.provider import provider_of
 from panorad.app.roles import end_with_parent
-from panorad.app.supervisor import ENVIRONMENT
+from panorad.app.supervisor import ENVIRONMENT, reached_at
 from panorad.data import process
 from panorad.kit import db
 from panorad.model.actor import SYSTEM, Actor
@@ -87,7 +90,7 @@ def limits_of(settings: Settings) -> Limits:
 def build(center: Center) -> FastAPI:
     """The application of one web process, over an opened center that it closes when the server stops."""
     settings = center.settings
-    sessions = Sessions(limits=limits_of(settings))
+    sessions, held = Sessions(limits=limits_of(settings)), Held()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -99,6 +102,8 @@ def build(center: Center) -> FastAPI:
     shell = Shell({part.name: part.root for part in parts}, [nav for part in parts for nav in part.nav], time_zone(settings))
 
     def actor(request: Request) -> Actor:
+        if "authorization" in request.headers:
+            return bearer_actor(request, center.begin, held)
         token = token_of(request)
         if token and (known := sessions.remembered(token)):
             return known
@@ -128,11 +133,14 @@ def build(center: Center) -> FastAPI:
             settings.public_origins,
             settings.trusted_proxies,
             settings.viewer if settings.viewer.is_dir() else None,
+            f"http://{reached_at(settings.http)}",
         ),
         open_actor=center.open_actor() if settings.open else None,
         limits=sessions.limits,
         vault=center.vault,
         breached=center.breaches.check,
+        held=held,
+        provider=provider_of(settings),
     )
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))

@@ -432,7 +432,7 @@ CREATE TABLE public.account (
     id integer NOT NULL,
     login text NOT NULL,
     name text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     institution_id integer NOT NULL,
     administrator boolean DEFAULT false NOT NULL,
     disabled boolean DEFAULT false NOT NULL,
@@ -440,6 +440,8 @@ CREATE TABLE public.account (
     locked_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+COMMENT ON COLUMN public.account.password_hash IS 'Null for an account that comes in through a provider alone.';
 
 ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.account_id_seq
@@ -449,6 +451,15 @@ ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.account_identity (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    account_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.account_identity IS 'Who at a provider is which account.';
 
 CREATE TABLE public.account_role (
     account_id integer NOT NULL,
@@ -460,6 +471,42 @@ CREATE TABLE public.account_role (
 );
 
 COMMENT ON TABLE public.account_role IS 'What a person is at an institution; the roles and what each may do are in panorad.model.roles.';
+
+CREATE TABLE public.assertion (
+    issuer text NOT NULL,
+    jti_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.assertion IS 'Signed assertions that were taken once and are refused until they expire (RFC 7523 section 3).';
+
+CREATE TABLE public.client (
+    id text NOT NULL,
+    number integer NOT NULL,
+    institution_id integer NOT NULL,
+    scopes text[] NOT NULL,
+    purpose text DEFAULT 'treatment'::text NOT NULL,
+    lifetime_s integer NOT NULL,
+    secret_hash bytea,
+    keys jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT client_check CHECK (((secret_hash IS NULL) <> (keys IS NULL))),
+    CONSTRAINT client_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{1,63}$'::text)),
+    CONSTRAINT client_lifetime_s_check CHECK (((lifetime_s >= 60) AND (lifetime_s <= 3600)))
+);
+
+COMMENT ON TABLE public.client IS 'A program that gets access tokens by the client credentials grant (RFC 6749 section 4.4).';
+
+ALTER TABLE public.client ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.client_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.conflict (
     id bigint NOT NULL,
@@ -781,6 +828,15 @@ ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.session_identity (
+    token_hash bytea NOT NULL,
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    sid text DEFAULT ''::text NOT NULL
+);
+
+COMMENT ON TABLE public.session_identity IS 'Which sign-in at the provider a session came from, for a logout from there.';
+
 ALTER TABLE public.session ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.session_number_seq
     START WITH 1
@@ -789,6 +845,18 @@ ALTER TABLE public.session ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY 
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.sign_in_flow (
+    state_hash bytea NOT NULL,
+    browser_hash bytea NOT NULL,
+    nonce text NOT NULL,
+    verifier text NOT NULL,
+    redirect_uri text NOT NULL,
+    next text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.sign_in_flow IS 'Sign-ins that have gone to the provider and are not back yet; taken out by the first answer.';
 
 CREATE TABLE public.sign_in_step (
     token_hash bytea NOT NULL,
@@ -857,6 +925,34 @@ ALTER TABLE public.study ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.token (
+    id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    prefix text NOT NULL,
+    name text NOT NULL,
+    institution_id integer NOT NULL,
+    account_id integer,
+    client_id text,
+    scopes text[] NOT NULL,
+    purpose text DEFAULT 'treatment'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT token_check CHECK (((account_id IS NULL) OR (client_id IS NULL)))
+);
+
+COMMENT ON TABLE public.token IS 'Bearer tokens (RFC 6750), as hashes: of an account, of a client (access tokens), or of a program alone.';
+
+ALTER TABLE public.token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.transfer_syntax (
     id smallint NOT NULL,
     uid text NOT NULL
@@ -885,11 +981,23 @@ ALTER TABLE ONLY public.event ATTACH PARTITION public.event_rest DEFAULT;
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.account_identity
+    ADD CONSTRAINT account_identity_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.account_role
     ADD CONSTRAINT account_role_pkey PRIMARY KEY (account_id, institution_id, role);
+
+ALTER TABLE ONLY public.assertion
+    ADD CONSTRAINT assertion_pkey PRIMARY KEY (issuer, jti_hash);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_pkey PRIMARY KEY (id);
@@ -957,11 +1065,17 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_series_uid_key UNIQUE (study_id, series_uid);
 
+ALTER TABLE ONLY public.session_identity
+    ADD CONSTRAINT session_identity_pkey PRIMARY KEY (token_hash);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_number_key UNIQUE (number);
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.sign_in_flow
+    ADD CONSTRAINT sign_in_flow_pkey PRIMARY KEY (state_hash);
 
 ALTER TABLE ONLY public.sign_in_step
     ADD CONSTRAINT sign_in_step_pkey PRIMARY KEY (token_hash);
@@ -981,6 +1095,12 @@ ALTER TABLE ONLY public.study
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_study_uid_institution_id_issuer_patient_id_key UNIQUE (study_uid, institution_id, issuer, patient_id);
 
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_token_hash_key UNIQUE (token_hash);
+
 ALTER TABLE ONLY public.transfer_syntax
     ADD CONSTRAINT transfer_syntax_pkey PRIMARY KEY (id);
 
@@ -999,6 +1119,8 @@ CREATE INDEX access_grant_patient ON public.access_grant USING btree (patient_id
 CREATE INDEX access_grant_standing ON public.access_grant USING btree (party) WHERE ((scope = 'institution'::text) AND (revoked_at IS NULL));
 
 CREATE INDEX access_grant_study ON public.access_grant USING btree (study_uid, institution_id) WHERE ((study_uid IS NOT NULL) AND (revoked_at IS NULL));
+
+CREATE INDEX account_identity_account ON public.account_identity USING btree (account_id);
 
 CREATE UNIQUE INDEX account_login ON public.account USING btree (lower(login));
 
@@ -1034,6 +1156,8 @@ CREATE INDEX series_unsettled ON public.series USING btree (last_received) WHERE
 
 CREATE INDEX session_account ON public.session USING btree (account_id);
 
+CREATE INDEX session_identity_subject ON public.session_identity USING btree (issuer, subject);
+
 CREATE INDEX session_previous ON public.session USING btree (previous_hash) WHERE (previous_hash IS NOT NULL);
 
 CREATE INDEX sign_in_step_account ON public.sign_in_step USING btree (account_id);
@@ -1051,6 +1175,10 @@ CREATE INDEX study_institution_received ON public.study USING btree (institution
 CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
 
 CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
+
+CREATE INDEX token_account ON public.token USING btree (account_id) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX token_client ON public.token USING btree (client_id) WHERE (client_id IS NOT NULL);
 
 ALTER INDEX public.event_pkey ATTACH PARTITION public.event_rest_pkey;
 
@@ -1071,6 +1199,9 @@ CREATE TRIGGER work_out AFTER INSERT OR UPDATE OF parent_id ON public.institutio
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
+ALTER TABLE ONLY public.account_identity
+    ADD CONSTRAINT account_identity_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
@@ -1079,6 +1210,9 @@ ALTER TABLE ONLY public.account_role
 
 ALTER TABLE ONLY public.account_role
     ADD CONSTRAINT account_role_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instance(id) ON DELETE CASCADE;
@@ -1143,6 +1277,9 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.session_identity
+    ADD CONSTRAINT session_identity_token_hash_fkey FOREIGN KEY (token_hash) REFERENCES public.session(token_hash) ON UPDATE CASCADE ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
@@ -1151,6 +1288,15 @@ ALTER TABLE ONLY public.sign_in_step
 
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.client(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE public.access_grant ENABLE ROW LEVEL SECURITY;
 
@@ -1256,7 +1402,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO panorad_app;
 GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_ingest;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account_identity TO panorad_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_role TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.assertion TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO panorad_app;
 
 GRANT SELECT ON TABLE public.conflict TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.conflict TO panorad_ingest;
@@ -1325,6 +1477,10 @@ GRANT UPDATE(settled_version) ON TABLE public.series TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_ingest;
 
+GRANT SELECT,INSERT,DELETE ON TABLE public.session_identity TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.sign_in_flow TO panorad_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in_step TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sop_class TO panorad_app;
@@ -1340,6 +1496,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.token TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer_syntax TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.transfer_syntax TO panorad_ingest;

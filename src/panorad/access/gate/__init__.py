@@ -4,7 +4,7 @@ from panorad.access.gate.entry import Entry, sign_in
 from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
 from panorad.access.gate.open_sessions import Limits, Origin
 from panorad.access.gate.proof import SignInRefused
-from panorad.access.gate.roles import NotAllowed, give_role, held, require, take_role
+from panorad.access.gate.roles import NotAllowed, can, give_role, held, require, take_role
 from panorad.access.gate.service import (
     Account,
     AccountExists,
@@ -55,6 +55,7 @@ __all__ = [
     "add_account",
     "add_institution",
     "add_node",
+    "can",
     "describe_institution",
     "ensure_institution",
     "give_role",

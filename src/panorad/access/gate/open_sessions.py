@@ -85,16 +85,20 @@ def digest(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
-def start(tx: Transaction, account_id: int, origin: Origin = NOWHERE, *, second_factor: bool = False) -> str:
+def start(
+    tx: Transaction, account_id: int, origin: Origin = NOWHERE, *, second_factor: bool = False, institution: int | None = None
+) -> str:
     """Begin a session for a person who has been recognised; its token.
 
     `second_factor`: a code, or an identity provider that vouches for one, came with it. The session before it on this browser ends;
-    what its viewer has under way is still answered for ten seconds.
+    what its viewer has under way is still answered for ten seconds. `institution`: the one that the person acts for at first, if it is
+    not the account's own.
     """
     token = secrets.token_urlsafe(32)
     before = store.one(tx, "end_session", digest(origin.after)) if origin.after else None
     previous = digest(origin.after) if before and before[0] == account_id else None
-    store.change(tx, "start_session", digest(token), account_id, origin.source[:64], origin.browser[:64], second_factor, previous)
+    place = (digest(token), account_id, institution, origin.source[:64], origin.browser[:64], second_factor, previous)
+    store.change(tx, "start_session", *place)
     return token
 
 

@@ -137,8 +137,8 @@ insert into source_failure as f (source) values (%s) on conflict (source) do upd
 delete from source_failure where since < now() - make_interval(secs => %s);
 
 -- name: start_session
-insert into session (token_hash, account_id, source, browser, second_factor_at, previous_hash, rotated_at)
-values (%s, %s, %s, %s, case when %s then now() end, %s, now());
+insert into session (token_hash, account_id, institution_id, source, browser, second_factor_at, previous_hash, rotated_at)
+values (%s, %s, %s, %s, %s, case when %s then now() end, %s, now());
 
 -- name: rotate_session
 update session set previous_hash = token_hash, token_hash = %s, rotated_at = now(), second_factor_at = case when %s then now() else second_factor_at end

@@ -12,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from panorad.access.gate.open_sessions import Limits, Origin, Standing
+from panorad.access.oidc.provider import Provider
+from panorad.access.programs import Held
 from panorad.kit.transaction import Begin, Transaction
 from panorad.kit.vault import Vault
 from panorad.model.actor import Actor
@@ -172,11 +174,16 @@ class WebSettings:
     """Addresses or networks of proxies that are believed when they say for whom they ask."""
     viewer: Path | None = None
     """Folder of the prepared OHIF build; None where the viewer is not installed."""
+    address: str = "http://127.0.0.1:8080"
+    """Origin at which this center listens itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebDeps:
-    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in."""
+    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in.
+
+    `held` are the tokens of programs, `provider` is where persons may sign in by OpenID Connect; None where there is no such way in.
+    """
 
     begin: Begin
     gate: Gate
@@ -189,3 +196,5 @@ class WebDeps:
     vault: Vault = field(default_factory=lambda: Vault(Path("secret.key")))
     breached: Callable[[str], None] = lambda password: None
     """Raises an error of kind INVALID for a password of the operator's list."""
+    held: Held | None = None
+    provider: Provider | None = None

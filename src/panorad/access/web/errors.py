@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from panorad.access.web.bearer import challenge
 from panorad.access.web.language import preferences
 from panorad.access.web.session import SignInNeeded, StepUpNeeded, deps_of
 from panorad.kit.errors import Kind, PanoradError
@@ -135,10 +136,13 @@ def answer(request: Request, error: PanoradError, status: int | None = None) -> 
         status = 401
     if isinstance(error, StepUpNeeded) and not wants_json(request) and "text/html" in request.headers.get("accept", ""):
         return RedirectResponse(f"/account/confirm?next={quote(_page(request))}", 303)
+    refused = challenge(error)
+    if refused:
+        status = refused[0]
     found = problem(request, error, status)
-    if wants_json(request) or request.url.path.startswith("/dicom-web"):
+    if refused or wants_json(request) or request.url.path.startswith("/dicom-web"):
         body = {name: getattr(found, name) for name in Problem.__slots__ if getattr(found, name)}
-        return JSONResponse(body, found.status, media_type="application/problem+json")
+        return JSONResponse(body, found.status, refused[1] if refused else None, "application/problem+json")
     return deps_of(request).shell.render(request, "web/error.html", found, title=found.title, status=found.status)
 
 

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from panorad.access.gate.roles import NotAllowed, require
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import SYSTEM, Actor
@@ -79,6 +80,8 @@ def strong(request: Request) -> Actor:
     actor, deps = session_actor(request), deps_of(request)
     if actor is deps.open_actor:
         return actor
+    if actor.scopes is not None:
+        raise StepUpNeeded
     standing = None
     if token := token_of(request):
         with deps.begin(SYSTEM) as tx:
@@ -90,6 +93,8 @@ def strong(request: Request) -> Actor:
 
 def _resolve(request: Request) -> Actor | None:
     deps = deps_of(request)
+    if "authorization" in request.headers and deps.held:
+        return bearer_actor(request, deps.begin, deps.held)
     if token := token_of(request):
         reading, unattended = request.scope["path"].startswith(READING), UNATTENDED in request.headers
         with deps.begin(SYSTEM) as tx:

@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from panorad.access.gate import open_sessions, service
 from panorad.access.gate.known import AccountAbsent, below
 from panorad.access.gate.open_sessions import OpenSession
+from panorad.access.gate.roles import can
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.forms import form, see
 from panorad.access.web.session import allowed, session_actor, strong, token_of
 from panorad.access.web.signin import NoAccount
 from panorad.model.actor import Actor
-from panorad.model.roles import may
 
 
 def _(text: str) -> str:
@@ -78,7 +78,7 @@ class SessionPages:
         if of and of != actor.name:
             allowed(request, "account", "read")
             if ending:
-                allowed(request, "account", "change" if may(actor.roles, "account", "change") else "lock")
+                allowed(request, "account", "change" if can(actor, "account", "change") else "lock")
             strong(request)
             with self.deps.begin(actor) as tx:
                 found = service.account(tx, of)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from fastapi import APIRouter
@@ -41,12 +41,17 @@ class NoAccount(PanoradError):
 
 @dataclass(frozen=True, slots=True)
 class SignInForm:
-    """The sign-in page. `next` is where to go afterwards; `ended`: the session ended by itself."""
+    """The sign-in page. `next` is where to go afterwards; `ended`: the session ended by itself; `left`: the person ended it.
+
+    `provider` is the name of the OpenID provider where there is one.
+    """
 
     next: str = "/"
     login: str = ""
     error: str = ""
     ended: bool = False
+    provider: str = ""
+    left: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,8 @@ class SignInPages:
     def sign_in_page(self, request: Request) -> Response:
         """GET /sign-in."""
         asked = request.query_params
-        return self._show_sign_in(request, SignInForm(next=local(asked.get("next", "/")), ended=asked.get("ended") == "1"))
+        context = SignInForm(next=local(asked.get("next", "/")), ended=asked.get("ended") == "1", left="left" in asked)
+        return self._show_sign_in(request, context)
 
     def sign_in(self, request: Request) -> Response:
         """POST /sign-in: a session cookie and on to the page wanted or to the second step, or the form again with the reason."""
@@ -157,7 +163,7 @@ class SignInPages:
         if token := token_of(request):
             with self.deps.begin(SYSTEM) as tx:
                 self.deps.gate.sign_out(tx, token)
-        response = RedirectResponse("/sign-in", 303)
+        response = RedirectResponse("/sign-in?left=1" if self.deps.provider else "/sign-in", 303)
         forget(request, response)
         return response
 
@@ -218,6 +224,8 @@ class SignInPages:
 
     def _show_sign_in(self, request: Request, context: SignInForm, status: int = 200) -> Response:
         title = self.deps.shell.text(request, _("Sign in"))
+        if self.deps.provider:
+            context = replace(context, provider=self.deps.provider.name)
         return self.deps.shell.render(request, "web/sign_in.html", context, title, status=status)
 
     def _show_code(self, request: Request, context: CodeForm, status: int = 200) -> Response:

@@ -9,12 +9,12 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from panorad.access.gate.roles import can
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.paging import Paging, page_number
 from panorad.access.web.session import allowed, strong
 from panorad.kit.errors import Kind, PanoradError
 from panorad.management.intake.reasons import said
-from panorad.model.roles import may
 from panorad.model.study_list import ConflictRow, QuarantineRow
 
 SHOWS = ("quarantine", "conflicts")
@@ -96,7 +96,7 @@ class IntakePages:
             conflicts_total=conflicts_total,
             paging=Paging(number, quarantined_total if show == "quarantine" else conflicts_total),
             faults={one.kind: self.deps.shell.text(request, KINDS.get(one.kind, one.kind)) for one in quarantined},
-            downloads=may(actor.roles, "intake", "take"),
+            downloads=can(actor, "intake", "take"),
         )
         return self.deps.shell.page(request, "intake/intake.html", context, self.deps.shell.text(request, _("Intake")), actor)
 
