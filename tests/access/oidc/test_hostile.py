@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
+from starlette.testclient import TestClient
 
 from panorad.access import gate
 from panorad.access.oidc.fetch import ProviderAway, check_address
@@ -147,6 +148,72 @@ def test_who_moves_to_another_institution_sees_no_more_of_the_old_one(site: Site
         actor = gate.session(tx, client.cookies[COOKIE])
     assert actor is not None
     assert (actor.institution_code, actor.sees) == ("TOWN", (actor.institution,))
+    assert held(site, actor.name) == [("TOWN", "nurse", "oidc")]
+    with site.center.begin(SYSTEM) as tx:
+        assert gate.account_actor(tx, actor.name).institution_code == "CENTER", "the account stays at home where it was made"
+
+
+def held(site: Site, login: str = "wang") -> list[tuple[str, str, str]]:
+    with site.center.begin(SYSTEM) as tx:
+        return [(one.institution, one.role, one.origin) for one in gate.held(tx, login)]
+
+
+def registered(hostile: Hostile, client: TestClient, *table: str) -> None:
+    """The center with another table of roles."""
+    client.app._otherwise.state.web.provider.registration = Registration(hostile.issuer, "panorad", "s3cret", table=rules(table))  # type: ignore[attr-defined]
+
+
+def test_claims_that_give_nothing_any_more_take_what_they_gave_and_no_more(site: Site, hostile: Hostile) -> None:
+    client = program(site)
+    hostile.claims = {"preferred_username": "wang"}
+    registered(hostile, client, "readers=CENTER:clinician", "readers=CENTER:nurse")
+    assert come_back(site, hostile, client).status_code == 303
+    with site.center.begin(SYSTEM) as tx:
+        gate.give_role(tx, "wang", "CENTER", "registrar")
+        gate.give_role(tx, "wang", "CENTER", "nurse")
+    assert held(site) == [("CENTER", "clinician", "oidc"), ("CENTER", "nurse", "oidc"), ("CENTER", "registrar", "manual")]
+    hostile.claims |= {"groups": ["others"]}
+    with site.center.begin(SYSTEM) as tx:
+        token = client.cookies[COOKIE]
+        client.cookies.clear()
+        assert (gate.session(tx, token) or SYSTEM).roles == {"clinician", "nurse", "registrar"}
+    assert come_back(site, hostile, client).status_code == 403
+    assert held(site) == [("CENTER", "registrar", "manual")]
+    with site.center.begin(SYSTEM) as tx:
+        assert (gate.session(tx, token) or SYSTEM).roles == {"registrar"}, "what is open loses them as well"
+    assert [detail for kind, _, detail in told(site, "role.taken")] == [{"role": "clinician"}, {"role": "nurse"}]
+
+
+def test_an_administrator_by_claims_is_none_of_another_kind_by_hand(site: Site, hostile: Hostile) -> None:
+    client = program(site)
+    hostile.claims = {"preferred_username": "wang"}
+    assert come_back(site, hostile, client).status_code == 303
+    with site.center.begin(SYSTEM) as tx:
+        gate.give_role(tx, "wang", "CENTER", "audit-administrator")
+    client.cookies.clear()
+    registered(hostile, client, "readers=CENTER:security-administrator")
+    client.headers["accept"] = "text/html"
+    answer = come_back(site, hostile, client)
+    assert answer.status_code == 409
+    assert "at most one of system, security and audit administrator" in answer.text
+    assert held(site) == [("CENTER", "audit-administrator", "manual"), ("CENTER", "nurse", "oidc")], "nothing changes by halves"
+    assert "RoleConflict" in reasons(site)
+    with site.center.begin(SYSTEM) as tx:
+        gate.take_role(tx, "wang", "CENTER", "audit-administrator")
+    assert come_back(site, hostile, client).status_code == 303
+    assert held(site) == [("CENTER", "security-administrator", "oidc")]
+
+
+def test_a_second_factor_at_the_provider_counts_here(site: Site, hostile: Hostile) -> None:
+    client = program(site)
+    registered(hostile, client, "readers=CENTER:department-head")
+    client.headers["accept"] = "text/html"
+    assert come_back(site, hostile, client).status_code == 303
+    assert client.get("/intake/1/original").headers["location"] == "/account/confirm?next=/intake/1/original"
+    hostile.claims = {"amr": ["pwd", "mfa"], "auth_time": int(time.time())}
+    client.cookies.clear()
+    assert come_back(site, hostile, client).status_code == 303
+    assert client.get("/intake/1/original").status_code == 404
 
 
 NOW = time.time()

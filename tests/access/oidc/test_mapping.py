@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from panorad.access.oidc.mapping import ADMINISTRATORS, NoRole, RuleInvalid, TwoAdministrators, granted, rules, values
+from panorad.access.oidc.mapping import ADMINISTRATORS, NoRole, RuleInvalid, TwoAdministrators, granted, rules, values, vouched
 from panorad.app.provider import provider_of
 from panorad.cli import app
 from panorad.settings import SettingInvalid, Settings, load
@@ -44,6 +45,25 @@ def test_what_claims_give(claims: dict[str, Any], grants: list[tuple[str, str]])
 def test_who_gets_nothing(claims: dict[str, Any]) -> None:
     with pytest.raises(NoRole):
         granted(claims, TABLE, "groups", "place")
+
+
+@pytest.mark.parametrize(
+    ("claims", "good"),
+    [
+        ({"amr": ["pwd", "mfa"], "auth_time": 1000}, True),
+        ({"amr": ["pwd", "mfa"], "auth_time": 1050}, True),
+        ({"amr": ["pwd", "mfa"], "auth_time": 99}, False),
+        ({"amr": ["pwd", "mfa"], "auth_time": 2000}, False),
+        ({"amr": ["pwd", "mfa"]}, False),
+        ({"amr": ["pwd", "mfa"], "auth_time": True}, False),
+        ({"amr": ["pwd", "mfa"], "auth_time": "1000"}, False),
+        ({"amr": ["pwd"], "auth_time": 1000}, False),
+        ({"amr": 5, "auth_time": 1000}, False),
+        ({}, False),
+    ],
+)
+def test_the_provider_vouches_for_a_second_factor_only_of_just_now(claims: dict[str, Any], good: bool) -> None:
+    assert vouched(claims, 1000.0) is good
 
 
 def test_two_administrators_are_one_too_many() -> None:
@@ -97,7 +117,10 @@ def test_settings_that_cannot_work(more: dict[str, Any], tmp_path: Path) -> None
 
 def test_a_center_does_not_start_with_settings_that_cannot_work(tmp_path: Path) -> None:
     (tmp_path / "panorad.toml").write_text('oidc_issuer = "http://id.example"\n')
-    done = CliRunner().invoke(app, ["serve", "--home", str(tmp_path)])
+    try:
+        done = CliRunner().invoke(app, ["serve", "--home", str(tmp_path)])
+    finally:
+        structlog.reset_defaults()  # the command has configured the log of this process
     assert done.exit_code == 1
     assert "oidc_issuer is an https address" in done.output
 

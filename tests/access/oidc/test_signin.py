@@ -11,7 +11,9 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pyotp
 import pytest
+from starlette.testclient import TestClient
 
 from panorad.access import gate
 from panorad.access.gate.service import AccountAbsent
@@ -54,6 +56,11 @@ def actor_of(site: Site, client: object) -> gate.Account:
     return actor  # type: ignore[return-value]
 
 
+def held(site: Site, login: str) -> list[tuple[str, str, str]]:
+    with site.center.begin(SYSTEM) as tx:
+        return [(one.institution, one.role, one.origin) for one in gate.held(tx, login)]
+
+
 def test_a_person_signs_in_and_the_account_is_made_once(site: Site) -> None:
     client = program(site)
     page = client.get("/sign-in?next=/studies.json", headers={"accept": "text/html"}).text
@@ -65,8 +72,12 @@ def test_a_person_signs_in_and_the_account_is_made_once(site: Site) -> None:
     actor = actor_of(site, client)
     assert (actor.name, actor.institution_code) == ("wang.lei", "COUNTY")  # type: ignore[attr-defined]
     assert sign_in(program(site), "wang").status_code == 303
-    kinds = [kind for kind, _, _ in told(site, "account.")]
-    assert kinds == ["account.added", "account.signed_in", "account.signed_in"]
+    [(_, _, first), (_, _, second)] = told(site, "account.signed_in")
+    assert first == second
+    assert (first["second_factor"], bool(first["provider"])) == (False, True)
+    added = [one.detail for one in site.events(kind="account.added") if one.objects["account"] == "wang.lei"]
+    assert [bool(detail["provider"]) for detail in added] == [True]
+    assert held(site, "wang.lei") == [("COUNTY", "radiologist", "oidc")]
 
 
 def test_the_institution_may_come_from_a_claim(site: Site) -> None:
@@ -85,7 +96,7 @@ def test_who_has_no_role_or_two_administrators_is_told(site: Site, login: str, s
     assert answer.status_code == 403
     assert said in answer.text
     assert COOKIE not in client.cookies
-    assert told(site, "account.") == [("account.provider_refused", "refused", {"reason": kind})]
+    assert told(site, "account.provider", "account.signed") == [("account.provider_refused", "refused", {"reason": kind})]
 
 
 def test_a_login_that_is_taken_is_not_taken_over(site: Site) -> None:
@@ -214,6 +225,19 @@ def test_a_provider_that_is_away_is_said_to_be(databases: Databases, tmp_path: P
         assert program(site).get("/sign-in").status_code == 200, "the password still leads in"
 
 
+def enrol(client: TestClient) -> None:
+    """Set a second factor up for who is signed in."""
+    client.headers["accept"] = "text/html"
+    page = send(client, "/account/second-factor", act="start", password=PASSWORD).text  # type: ignore[attr-defined]
+    shown = re.search(r'<code class="secret">(.*?)</code>', page)
+    token = re.search(r'name="form_token" value="([0-9a-f]+)"', page)
+    assert shown, page
+    assert token
+    code = pyotp.TOTP("".join(re.findall(r"<span>([A-Z2-7]{4})</span>", shown[1]))).now()
+    assert client.post("/account/second-factor", data={"form_token": token[1], "act": "accept", "code": code}).status_code == 200
+    del client.headers["accept"]
+
+
 def test_the_provider_ends_the_session_when_the_person_signs_out_there(databases: Databases, tmp_path: Path) -> None:
     sent: list[bytes] = []
 
@@ -233,10 +257,17 @@ def test_the_provider_ends_the_session_when_the_person_signs_out_there(databases
             databases, tmp_path / "home", **settings(issuer)
         ) as site:
             site.institution("COUNTY")
+            with site.center.begin(SYSTEM) as tx:
+                gate.add_account(tx, "old.wang", "Wang", PASSWORD, "COUNTY")
+                service.link(tx, "old.wang", issuer, "wang")
             client, other = program(site), program(site)
             with httpx.Client() as browser:
                 start = client.get("/sign-in/provider").headers["location"]
                 assert client.get(back_from(start, "wang", browser)).status_code == 303
+                before = client.cookies[COOKIE]
+                enrol(client)
+                assert client.cookies[COOKIE] != before, "a code gives the session another token"
+                assert client.get("/studies.json").status_code == 200
                 sign_in(other, "wang")
                 page = browser.get(f"{issuer}/session/end")
                 fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', page.text))
