@@ -27,7 +27,7 @@ def real_center(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home.mkdir()
     (home / "panorad.toml").write_text(PROVIDER)
     with serving(home, open_center=False) as running:
-        command = [sys.executable, "-m", "panorad", "user", "add", "wang", "--password-stdin", "--home", str(home)]
+        command = [sys.executable, "-m", "panorad", "user", "add", "wang", "--role", "clinician", "--password-stdin", "--home", str(home)]
         subprocess.run(command, input=PASSWORD, text=True, check=True, capture_output=True)
         yield running.url
 

@@ -2,7 +2,7 @@
 
 create table client (
     id text primary key check (id ~ '^[a-z0-9][a-z0-9._-]{1,63}$'),
-    number integer generated always as identity unique, -- part of its party: what is granted to it
+    number integer generated always as identity unique, -- what is granted to it names it so
     institution_id integer not null references institution,
     scopes text[] not null,
     purpose text not null default 'treatment',

@@ -26,7 +26,7 @@ from panorad.access.web.session import COOKIE
 from panorad.model.actor import SYSTEM
 from panorad.testing import Databases, Site
 from panorad.testing import center as whole_center
-from tests.access.programs.visits import program, told
+from tests.access.programs.visits import owner_sql, program, send, told
 
 KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 OTHER = ECKey.generate_key("P-256", {"kid": "two", "use": "sig"})
@@ -202,6 +202,19 @@ def test_an_administrator_by_claims_is_none_of_another_kind_by_hand(site: Site, 
         gate.take_role(tx, "wang", "CENTER", "audit-administrator")
     assert come_back(site, hostile, client).status_code == 303
     assert held(site) == [("CENTER", "security-administrator", "oidc")]
+
+
+def test_who_has_no_password_sets_a_second_factor_up_just_after_signing_in(site: Site, hostile: Hostile) -> None:
+    client = program(site)
+    client.headers["accept"] = "text/html"
+    assert come_back(site, hostile, client).status_code == 303
+    assert 'type="password"' not in client.get("/account/second-factor").text
+    owner_sql(site, "update session set authenticated_at = now() - interval '16 minutes'")
+    late = send(client, "/account/second-factor", act="start")
+    assert late.status_code == 403
+    assert "sign in at your provider again" in late.text
+    assert come_back(site, hostile, client).status_code == 303
+    assert 'class="secret"' in send(client, "/account/second-factor", act="start").text
 
 
 def test_a_second_factor_at_the_provider_counts_here(site: Site, hostile: Hostile) -> None:

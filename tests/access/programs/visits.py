@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.testclient import TestClient
 
@@ -37,7 +38,7 @@ def person(site: Site, login: str = "wang", institution: str = "CENTER", role: s
     return client
 
 
-def send(client: TestClient, path: str, page: str = "", **fields: str) -> object:
+def send(client: TestClient, path: str, page: str = "", **fields: str) -> Any:
     """Fill in the form of a page and send it."""
     found = re.search(r'name="form_token" value="([0-9a-f]+)"', client.get(page or path).text)
     assert found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv6Address, ip_address
 
 from panorad.access.gate import passwords, store
+from panorad.access.gate.open_sessions import digest
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.event import Event
@@ -29,6 +30,12 @@ class SourceRefused(PanoradError):
     keeps = True
 
 
+class SignInAnew(PanoradError):
+    """You have no password here: sign in at your provider again, then do this within a quarter of an hour"""
+
+    kind = Kind.FORBIDDEN
+
+
 def failed(tx: Transaction, account_id: int) -> None:
     """Count a failure against an account; the fifth locks it for a quarter of an hour, and so does each one after it until a success."""
     store.change(tx, "note_failure", FAILURES, LOCK_S, account_id)
@@ -49,6 +56,20 @@ def check_password(tx: Transaction, account_id: int, password: str) -> None:
             failed(tx, account_id)
         tx.emit(Event("account.refused", {"account": row[1] if row else ""}, {"step": "password", "locked": barred}, "refused"))
         raise SignInRefused
+
+
+def has_password(tx: Transaction, account_id: int) -> bool:
+    """Whether an account has a password; one that comes in through a provider alone has none."""
+    row = store.one(tx, "account_by_id", account_id)
+    return row is not None and row[4] is not None
+
+
+def check_person(tx: Transaction, account_id: int, password: str, token: str) -> None:
+    """Raise SignInRefused as `check_password` does; of an account without a password raise SignInAnew unless its session has just begun."""
+    if has_password(tx, account_id):
+        check_password(tx, account_id, password)
+    elif store.one(tx, "just_begun", digest(token), account_id, WINDOW_S) is None:
+        raise SignInAnew
 
 
 def network(source: str) -> str:

@@ -122,6 +122,9 @@ insert into account_role (account_id, institution_id, role, origin) values (%s, 
 -- name: take_role
 delete from account_role where account_id = %s and institution_id = %s and role = %s;
 
+-- name: just_begun
+select 1 from session s where s.token_hash = %s and s.account_id = %s and s.authenticated_at > now() - make_interval(secs => %s);
+
 -- name: account_lock
 select coalesce(a.locked_until > now(), false) or a.disabled from account a where a.id = %s for update;
 

@@ -33,7 +33,7 @@ class SecondFactorPage:
     """The page: since when there is one and how many recovery codes are left, or a step on the way there.
 
     `picture` and `secret` are what an app is set up with, `codes` the recovery codes, both shown once; `needed`: somebody was led here
-    because what they want needs a second factor; `next` is where they wanted to go.
+    because what they want needs a second factor; `next` is where they wanted to go; `password`: the account has one.
     """
 
     since: datetime | None = None
@@ -44,6 +44,7 @@ class SecondFactorPage:
     error: str = ""
     picture: str = ""
     secret: str = ""
+    password: bool = True
     codes: tuple[str, ...] = ()
 
 
@@ -147,15 +148,15 @@ class SecondFactorPages:
 
     # -- the acts: password and, where there is a second factor, a code before anything changes ------------------------------------------
 
-    def _proved(self, tx: Transaction, account: int, fields: dict[str, str]) -> None:
-        proof.check_password(tx, account, fields.get("password", ""))
+    def _proved(self, tx: Transaction, request: Request, account: int, fields: dict[str, str]) -> None:
+        proof.check_person(tx, account, fields.get("password", ""), token_of(request))
         if second_factor.enrolled(tx, account):
             second_factor.check(tx, self.deps.vault, account, fields.get("code", ""))
 
     def _start(
         self, tx: Transaction, request: Request, actor: Actor, account: int, fields: dict[str, str], context: SecondFactorPage
     ) -> SecondFactorPage:
-        self._proved(tx, account, fields)
+        self._proved(tx, request, account, fields)
         shown = second_factor.propose(tx, self.deps.vault, account, actor.name)
         return replace(context, picture=_picture(shown.address), secret=shown.secret)
 
@@ -169,19 +170,20 @@ class SecondFactorPages:
     ) -> SecondFactorPage:
         if not second_factor.enrolled(tx, account):
             raise second_factor.NotEnrolled
-        self._proved(tx, account, fields)
+        self._proved(tx, request, account, fields)
         return replace(context, codes=tuple(second_factor.renew_recovery_codes(tx, self.deps.vault, account)))
 
     def _remove(
         self, tx: Transaction, request: Request, actor: Actor, account: int, fields: dict[str, str], context: SecondFactorPage
     ) -> SecondFactorPage:
-        self._proved(tx, account, fields)
+        self._proved(tx, request, account, fields)
         second_factor.remove(tx, account)
         return replace(context, removed=True)
 
     def _with_state(self, tx: Transaction, account: int, context: SecondFactorPage) -> SecondFactorPage:
         state = second_factor.state(tx, account)
-        return replace(context, since=state.since, recovery_codes=state.recovery_codes)
+        password = proof.has_password(tx, account)
+        return replace(context, since=state.since, recovery_codes=state.recovery_codes, password=password)
 
     def _title(self, request: Request) -> str:
         return self.deps.shell.text(request, _("Second factor"))
