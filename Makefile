@@ -5,6 +5,7 @@ ARGS ?=
 
 BIN := .venv/bin
 VIEWER := .viewer/panorad-viewer.json
+PROVIDER := .provider/ready
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --only-binary :all: --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 
@@ -17,7 +18,7 @@ MAKEFLAGS += --no-builtin-rules
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-20s %s\n", $$1, $$2}'
 
-setup: .venv/ready-test $(VIEWER) system  ## Make .venv, fetch the viewer, install the programs that the tests use
+setup: .venv/ready-test $(VIEWER) $(PROVIDER) system  ## Make .venv, fetch the viewer, install the programs that the tests use
 	@echo "Ready: $(BIN)/panorad --help"
 
 demo: .venv/ready-runtime $(VIEWER)  ## Start a center with three institutions and real images (ARGS="--help" for choices)
@@ -57,7 +58,7 @@ lock: .venv/ready-test  ## Pin the newest allowed releases, with hashes, in requ
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet --upgrade -o requirements/node.txt
 
 clean:  ## Remove what setup made (not the demo's data)
-	rm -rf .venv .venv.old-* .viewer .viewer.partial-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv.old-* .viewer .viewer.partial-* .provider .provider.partial-* .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 system:
 	@$(PYTHON) tools/setup_system.py
@@ -70,3 +71,6 @@ system:
 
 $(VIEWER): tools/fetch_viewer.py requirements/node.txt | .venv/ready-runtime
 	@$(BIN)/python tools/fetch_viewer.py
+
+$(PROVIDER): tools/fetch_provider.py tools/provider/package-lock.json requirements/node.txt | .venv/ready-runtime
+	@$(BIN)/python tools/fetch_provider.py

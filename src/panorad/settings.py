@@ -49,6 +49,23 @@ class Settings:
     time_zone: str = setting("", "IANA name of the site's time zone, such as Asia/Shanghai; empty takes the machine's.")
     language: str = setting("en", "Language for visitors whose browser asks for none that we speak: en or zh-CN.")
     public_origins: tuple[str, ...] = setting((), "Further origins (https://host) under which a reverse proxy serves the center.")
+    trusted_proxies: tuple[str, ...] = setting(
+        ("127.0.0.1", "::1"), "Addresses or networks of reverse proxies whose X-Forwarded-For header is believed."
+    )
+    session_idle_s: float = setting(1800.0, "Seconds without anybody's doing after which a session ends.")
+    session_longest_s: float = setting(43200.0, "Seconds after the password was given when it is asked for again.")
+    reading_grace_s: float = setting(14400.0, "Seconds by which the viewer stays open past that while somebody reads.")
+    source_failures: int = setting(60, "Refused sign-ins from one address in a quarter of an hour, after which it has to wait.")
+    breach_list: str = setting("", "File of SHA-1 hashes of breached passwords, sorted (the Pwned Passwords download); empty for none.")
+    oidc_issuer: str = setting("", "Issuer of the OpenID provider where persons may sign in; empty for none.")
+    oidc_client_id: str = setting("", "Our client id at the provider.")
+    oidc_client_secret: str = setting("", "Our client secret there; `file:PATH` reads it from a file.")
+    oidc_scopes: str = setting("openid profile email", "Scopes that we ask the provider for.")
+    oidc_name: str = setting("", "What the button for it says; empty takes the issuer's host.")
+    oidc_roles_claim: str = setting("groups", "Claim that holds a person's roles; dots reach into objects, such as `realm_access.roles`.")
+    oidc_institution_claim: str = setting("", "Claim that holds the code of a person's institution, for rules with `*`.")
+    oidc_login_claim: str = setting("preferred_username", "Claim that a new account takes its login from.")
+    oidc_roles: tuple[str, ...] = setting((), "What the roles claim means: `VALUE=INSTITUTION:ROLE`, `*` for the claimed institution.")
     viewer: Path = setting(_VIEWER, "Folder of the prepared OHIF viewer.")
     web_workers: int = setting(3, "Web server processes.")
     dimse_workers: int = setting(2, "DICOM server processes.")
@@ -97,6 +114,11 @@ class Settings:
         return self.home / "quarantine"
 
     @property
+    def key(self) -> Path:
+        """File of the key that secrets in the database are encrypted with."""
+        return self.home / "secret.key"
+
+    @property
     def open_marks(self) -> Path:
         """Folder that names the segments being written."""
         return self.home / "open"
@@ -112,6 +134,8 @@ def _read(known: Field[Any], value: Any) -> Any:
                 str(value).lower()
             ]
         if kind == "tuple[str, ...]":
+            if isinstance(value, dict):
+                return tuple(f"{name}={one}" for name, one in value.items())
             return (
                 tuple(value) if isinstance(value, list | tuple) else tuple(part.strip() for part in str(value).split(",") if part.strip())
             )

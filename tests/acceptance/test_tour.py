@@ -12,6 +12,7 @@ TOUR = (
     "docs/tutorial/first-hour.md",
     "docs/howto/connect-a-scanner.md",
     "docs/howto/import-old-media.md",
+    "docs/howto/let-a-program-in.md",
     "docs/howto/back-up-and-restore.md",
     "docs/howto/connect-over-tls.md",
 )

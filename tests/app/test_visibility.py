@@ -17,8 +17,9 @@ from tests.data.imaging.arrivals import instance
 
 COLUMNS = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attidentity = ''"
 OPEN = {
-    "account", "account_role", "consent_policy", "event_clock", "event_seal", "follower", "institution", "node", "node_certificate",
-    "object", "schema_version", "session", "sop_class", "transfer_syntax", "welcome",
+    "account", "account_identity", "account_role", "assertion", "client", "consent_policy", "event_clock", "event_seal", "follower",
+    "institution", "node", "node_certificate", "object", "recovery_code", "schema_version", "second_factor", "session",
+    "session_identity", "sign_in_flow", "sign_in_step", "sop_class", "source_failure", "token", "transfer_syntax", "welcome",
 }  # fmt: skip
 """Tables that tell of no patient; every other one must be filtered."""
 

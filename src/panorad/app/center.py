@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 
 from panorad.access import gate
+from panorad.access.gate.breaches import BreachList
 from panorad.app.home import check_mark
 from panorad.data import process
 from panorad.data.imaging.blobs import Blobs
@@ -22,6 +23,7 @@ from panorad.data.process.recorder import Recorder
 from panorad.data.process.syslog import Collector
 from panorad.kit.db import Database
 from panorad.kit.transaction import Begin, Transaction
+from panorad.kit.vault import Vault
 from panorad.model.actor import SYSTEM, Actor
 from panorad.settings import Settings, address
 
@@ -39,6 +41,8 @@ class Center:
         self.dsn = dsn
         self.database = Database(dsn, process.appending, process.telling, size=settings.database_connections)
         self.begin = self.database.begin
+        self.vault = Vault(settings.key)
+        self.breaches = BreachList(Path(settings.breach_list) if settings.breach_list else None)
         self.blobs = Blobs(settings.objects)
         self.archive = Archive(self.blobs)
         self.lists = Lists(self.blobs, settings.quarantine)

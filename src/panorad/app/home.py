@@ -10,6 +10,7 @@ import structlog
 
 from panorad.data.imaging.segment import MARK
 from panorad.kit.errors import StorageLost
+from panorad.kit.vault import Vault
 from panorad.settings import Settings
 
 
@@ -20,7 +21,7 @@ def check_mark(settings: Settings) -> None:
 
 
 def prepare_home(settings: Settings) -> None:
-    """Make the folders of a new home; what holds patient data is for our user alone, in a home that was there before as well.
+    """Make the folders of a new home and its key; what holds patient data is for our user alone, in a home that was there before as well.
 
     Raises StorageLost when the object folder of a known home is gone.
     """
@@ -38,6 +39,7 @@ def prepare_home(settings: Settings) -> None:
     if not known.is_file():
         (settings.objects / MARK).write_text("This folder holds the objects of a Panorad center.\n", "utf-8")
         known.touch()
+    Vault(settings.key).make()
 
 
 def own_cache(settings: Settings, database: str) -> None:

@@ -103,6 +103,9 @@ _KNOWN: Mapping[str, str] = {
     "/sign-in": "Signing in.",
     "/welcome": "The first administrator's one-time link.",
     "/account/password": "A new password.",
+    "/sign-in/code": "The second step of signing in.",
+    "/account/second-factor.json": "Its data.",
+    "/account/sessions.json": "Their data.",
     "/static/{version}/{name}": "Style sheets, scripts and pictures of the pages.",
 }
 """Sentences for addresses whose docstring is written for their programmer."""

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,19 +19,24 @@ from panorad import __version__
 from panorad.access import fhir, gate
 from panorad.access.dicomweb.routes import places
 from panorad.access.dicomweb.routes import routes as dicomweb_routes
+from panorad.access.gate import entry, open_sessions
+from panorad.access.gate.open_sessions import Limits
 from panorad.access.gate.sessions import Sessions
+from panorad.access.programs import Held
 from panorad.access.web import feed, health
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps, WebSettings
 from panorad.access.web.direct import Direct
 from panorad.access.web.middleware import LoopbackHosts
 from panorad.access.web.mount import around, mount
-from panorad.access.web.session import COOKIE, at, session_actor
+from panorad.access.web.session import at, session_actor, token_of
 from panorad.access.web.shell import Shell
 from panorad.app import slices
 from panorad.app.center import Center
 from panorad.app.home import configure_log
+from panorad.app.provider import provider_of
 from panorad.app.roles import end_with_parent
-from panorad.app.supervisor import ENVIRONMENT
+from panorad.app.supervisor import ENVIRONMENT, reached_at
 from panorad.data import process
 from panorad.kit import db
 from panorad.model.actor import SYSTEM, Actor
@@ -53,16 +59,21 @@ def time_zone(settings: Settings) -> str:
         return "UTC"
 
 
-def gate_of(sessions: Sessions) -> Any:
+def gate_of(center: Center, sessions: Sessions) -> Any:
     """The gate as the pages use it, with sessions remembered for a moment."""
+    most = center.settings.source_failures
 
     def sign_out(tx: Any, token: str) -> None:
-        sessions.forget(token)
         gate.sign_out(tx, token)
+        sessions.forget(token)
 
     return SimpleNamespace(
-        sign_in=gate.sign_in,
+        sign_in=partial(gate.sign_in, most=most),
+        finish_sign_in=lambda tx, token, code, origin: entry.finish(tx, center.vault, token, code, origin, most),
+        awaits_code=entry.awaits_code,
+        begin_session=open_sessions.start,
         session=sessions.session,
+        standing=partial(open_sessions.standing, limits=sessions.limits),
         sign_out=sign_out,
         welcome_open=gate.welcome_open,
         redeem_welcome=gate.redeem_welcome,
@@ -71,10 +82,15 @@ def gate_of(sessions: Sessions) -> Any:
     )
 
 
+def limits_of(settings: Settings) -> Limits:
+    """How long sessions are good."""
+    return Limits(settings.session_idle_s, settings.session_longest_s, settings.reading_grace_s)
+
+
 def build(center: Center) -> FastAPI:
     """The application of one web process, over an opened center that it closes when the server stops."""
     settings = center.settings
-    sessions = Sessions()
+    sessions, held = Sessions(limits=limits_of(settings)), Held()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -86,7 +102,9 @@ def build(center: Center) -> FastAPI:
     shell = Shell({part.name: part.root for part in parts}, [nav for part in parts for nav in part.nav], time_zone(settings))
 
     def actor(request: Request) -> Actor:
-        token = request.cookies.get(COOKIE)
+        if "authorization" in request.headers:
+            return bearer_actor(request, center.begin, held)
+        token = token_of(request)
         if token and (known := sessions.remembered(token)):
             return at(request, known)
         return session_actor(request)
@@ -105,15 +123,25 @@ def build(center: Center) -> FastAPI:
 
     deps = WebDeps(
         begin=center.begin,
-        gate=gate_of(sessions),
+        gate=gate_of(center, sessions),
         imaging=center.lists,
         process=process,
         shell=shell,
         settings=WebSettings(
-            time_zone(settings), settings.language, settings.public_origins, settings.viewer if settings.viewer.is_dir() else None
+            time_zone(settings),
+            settings.language,
+            settings.public_origins,
+            settings.trusted_proxies,
+            settings.viewer if settings.viewer.is_dir() else None,
+            f"http://{reached_at(settings.http)}",
         ),
         open_actor=center.open_actor() if settings.open else None,
         audit_source=center.audit_source(),
+        limits=sessions.limits,
+        vault=center.vault,
+        breached=center.breaches.check,
+        held=held,
+        provider=provider_of(settings),
     )
     mount(app, deps, shell)
     app.include_router(health.routes({"storage": center.check_storage, "database": check_database}, counted))

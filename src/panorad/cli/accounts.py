@@ -195,6 +195,7 @@ def add_user(
 
     password = _password(password_stdin)
     with center_of(home) as center, center.begin(SYSTEM) as tx:
+        center.breaches.check(password)
         gate.add_account(tx, login, name, password, institution or center.settings.institution, role or ())
     out.print(f"added {login}", markup=False)
 
@@ -210,5 +211,26 @@ def change_password(
 
     password = _password(password_stdin)
     with center_of(home) as center, center.begin(SYSTEM) as tx:
+        center.breaches.check(password)
         gate.set_password_of(tx, login, password)
     out.print(f"password of {login} set", markup=False)
+
+
+@users.command("reset-second-factor")
+def reset_second_factor(login: Annotated[str, typer.Argument(help="Login.")], home: Home = None) -> None:
+    """Take the second factor off an account whose owner has lost it, and end its sessions."""
+    from panorad.access.gate import second_factor, service
+
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        second_factor.reset(tx, service.account(tx, login).id)
+    out.print(f"second factor of {login} removed; a new one can be set up after signing in", markup=False)
+
+
+@users.command("end-sessions")
+def end_sessions(login: Annotated[str, typer.Argument(help="Login.")], home: Home = None) -> None:
+    """End every session of an account, within a second."""
+    from panorad.access.gate import open_sessions, service
+
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        count = open_sessions.end_others(tx, service.account(tx, login).id)
+    out.print(f"{count} sessions of {login} ended", markup=False)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from panorad import __version__
-from panorad.cli import accounts, archive
+from panorad.cli import accounts, archive, programs
 from panorad.cli.audit import audit
 from panorad.cli.console import Home, err, errors, out, settings_of
 
@@ -20,6 +20,8 @@ app.add_typer(accounts.institutions, name="institution")
 app.add_typer(accounts.nodes, name="node")
 app.add_typer(accounts.users, name="user")
 app.add_typer(accounts.roles, name="role")
+app.add_typer(programs.tokens, name="token")
+app.add_typer(programs.clients, name="client")
 app.add_typer(audit, name="audit")
 archive.add_to(app)
 
@@ -40,6 +42,7 @@ def serve(
     open_: Annotated[bool, typer.Option("--open", help="No sign-in, any calling AE title accepted; loopback addresses only.")] = False,
 ) -> None:
     """Run the center until SIGTERM or Ctrl-C."""
+    from panorad.app.provider import provider_of
     from panorad.app.supervisor import Supervisor
 
     unknown = set(role or ()) - set(ROLES)
@@ -47,6 +50,7 @@ def serve(
         raise typer.BadParameter(f"{', '.join(sorted(unknown))}: a role is one of {', '.join(ROLES)}", param_hint="--role")
     with errors():
         settings = settings_of(home, http=http, dimse=dimse, dimse_tls=dimse_tls, open=open_ or None)
+        provider_of(settings)
         Supervisor(settings, tuple(role or ROLES), lambda text: print(text, flush=True)).run()
 
 

@@ -214,6 +214,38 @@ begin
     end if;
 end $$;
 
+CREATE TABLE public.session (
+    token_hash bytea NOT NULL,
+    account_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    institution_id integer,
+    purpose text,
+    number bigint NOT NULL,
+    source text DEFAULT ''::text NOT NULL,
+    browser text DEFAULT ''::text NOT NULL,
+    authenticated_at timestamp with time zone DEFAULT now() NOT NULL,
+    second_factor_at timestamp with time zone,
+    read_at timestamp with time zone,
+    previous_hash bytea,
+    rotated_at timestamp with time zone
+);
+
+COMMENT ON COLUMN public.session.institution_id IS 'The institution that the person acts for at the moment; null is the account''s own.';
+
+CREATE FUNCTION public.open_session(p_hash bytea, p_reading boolean, p_idle double precision, p_longest double precision, p_grace double precision) RETURNS SETOF public.session
+    LANGUAGE sql STABLE
+    AS $$
+    select s.* from session s
+    where (s.token_hash = p_hash or (p_reading and s.previous_hash = p_hash and s.rotated_at > now() - interval '10 seconds'))
+      and s.seen_at > now() - make_interval(secs => p_idle)
+      and (s.authenticated_at > now() - make_interval(secs => p_longest)
+           or (p_reading and s.read_at > now() - make_interval(secs => p_idle)
+               and s.authenticated_at > now() - make_interval(secs => p_longest + p_grace)))
+$$;
+
+COMMENT ON FUNCTION public.open_session(p_hash bytea, p_reading boolean, p_idle double precision, p_longest double precision, p_grace double precision) IS 'The session of a token while it is good. p_reading: for the viewer and its images, which outlive the longest time while somebody reads.';
+
 CREATE FUNCTION public.parties() RETURNS bigint[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE((string_to_array(NULLIF(current_setting('panorad.parties'::text, true), ''::text), ','::text))::bigint[], '{}'::bigint[]);
@@ -424,7 +456,7 @@ CREATE TABLE public.account (
     id integer NOT NULL,
     login text NOT NULL,
     name text NOT NULL,
-    password_hash text NOT NULL,
+    password_hash text,
     institution_id integer NOT NULL,
     administrator boolean DEFAULT false NOT NULL,
     disabled boolean DEFAULT false NOT NULL,
@@ -432,6 +464,8 @@ CREATE TABLE public.account (
     locked_until timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+COMMENT ON COLUMN public.account.password_hash IS 'Null for an account that comes in through a provider alone.';
 
 ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME public.account_id_seq
@@ -441,6 +475,15 @@ ALTER TABLE public.account ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.account_identity (
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    account_id integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.account_identity IS 'Who at a provider is which account.';
 
 CREATE TABLE public.account_role (
     account_id integer NOT NULL,
@@ -452,6 +495,42 @@ CREATE TABLE public.account_role (
 );
 
 COMMENT ON TABLE public.account_role IS 'What a person is at an institution; the roles and what each may do are in panorad.model.roles.';
+
+CREATE TABLE public.assertion (
+    issuer text NOT NULL,
+    jti_hash bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.assertion IS 'Signed assertions that were taken once and are refused until they expire (RFC 7523 section 3).';
+
+CREATE TABLE public.client (
+    id text NOT NULL,
+    number integer NOT NULL,
+    institution_id integer NOT NULL,
+    scopes text[] NOT NULL,
+    purpose text DEFAULT 'treatment'::text NOT NULL,
+    lifetime_s integer NOT NULL,
+    secret_hash bytea,
+    keys jsonb,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT client_check CHECK (((secret_hash IS NULL) <> (keys IS NULL))),
+    CONSTRAINT client_id_check CHECK ((id ~ '^[a-z0-9][a-z0-9._-]{1,63}$'::text)),
+    CONSTRAINT client_lifetime_s_check CHECK (((lifetime_s >= 60) AND (lifetime_s <= 3600)))
+);
+
+COMMENT ON TABLE public.client IS 'A program that gets access tokens by the client credentials grant (RFC 6749 section 4.4).';
+
+ALTER TABLE public.client ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.client_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE public.conflict (
     id bigint NOT NULL,
@@ -743,10 +822,28 @@ CREATE TABLE public.reach (
 
 COMMENT ON TABLE public.reach IS 'Grants of patients, studies and series worked out to the studies that are here; kept by triggers, never written by hand.';
 
+CREATE TABLE public.recovery_code (
+    account_id integer NOT NULL,
+    digest bytea NOT NULL,
+    used_at timestamp with time zone
+);
+
 CREATE TABLE public.schema_version (
     number integer NOT NULL,
     applied_at timestamp with time zone DEFAULT now() NOT NULL
 );
+
+CREATE TABLE public.second_factor (
+    account_id integer NOT NULL,
+    secret bytea,
+    confirmed_at timestamp with time zone,
+    last_step bigint DEFAULT 0 NOT NULL,
+    proposed bytea,
+    proposed_at timestamp with time zone,
+    CONSTRAINT second_factor_check CHECK ((((secret IS NULL) = (confirmed_at IS NULL)) AND ((proposed IS NULL) = (proposed_at IS NULL))))
+);
+
+COMMENT ON TABLE public.second_factor IS 'Authenticator apps of accounts: the one in use, and the one that is being set up.';
 
 CREATE TABLE public.series (
     id bigint NOT NULL,
@@ -779,16 +876,43 @@ ALTER TABLE public.series ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
-CREATE TABLE public.session (
+CREATE TABLE public.session_identity (
     token_hash bytea NOT NULL,
-    account_id integer NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    seen_at timestamp with time zone DEFAULT now() NOT NULL,
-    institution_id integer,
-    purpose text
+    issuer text NOT NULL,
+    subject text NOT NULL,
+    sid text DEFAULT ''::text NOT NULL
 );
 
-COMMENT ON COLUMN public.session.institution_id IS 'The institution that the person acts for at the moment; null is the account''s own.';
+COMMENT ON TABLE public.session_identity IS 'Which sign-in at the provider a session came from, for a logout from there.';
+
+ALTER TABLE public.session ALTER COLUMN number ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.session_number_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE public.sign_in_flow (
+    state_hash bytea NOT NULL,
+    browser_hash bytea NOT NULL,
+    nonce text NOT NULL,
+    verifier text NOT NULL,
+    redirect_uri text NOT NULL,
+    next text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+COMMENT ON TABLE public.sign_in_flow IS 'Sign-ins that have gone to the provider and are not back yet; taken out by the first answer.';
+
+CREATE TABLE public.sign_in_step (
+    token_hash bytea NOT NULL,
+    account_id integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+COMMENT ON TABLE public.sign_in_step IS 'Whose password was right and whose code is awaited; no session comes of it before.';
 
 CREATE TABLE public.sop_class (
     id smallint NOT NULL,
@@ -803,6 +927,14 @@ ALTER TABLE public.sop_class ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE public.source_failure (
+    source text NOT NULL,
+    since timestamp with time zone DEFAULT now() NOT NULL,
+    failures integer DEFAULT 1 NOT NULL
+);
+
+COMMENT ON TABLE public.source_failure IS 'Refused sign-ins by where they came from; rows older than the window are deleted.';
 
 CREATE TABLE public.study (
     id bigint NOT NULL,
@@ -841,6 +973,34 @@ ALTER TABLE public.study ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     CACHE 1
 );
 
+CREATE TABLE public.token (
+    id bigint NOT NULL,
+    token_hash bytea NOT NULL,
+    prefix text NOT NULL,
+    name text NOT NULL,
+    institution_id integer NOT NULL,
+    account_id integer,
+    client_id text,
+    scopes text[] NOT NULL,
+    purpose text DEFAULT 'treatment'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    CONSTRAINT token_check CHECK (((account_id IS NULL) OR (client_id IS NULL)))
+);
+
+COMMENT ON TABLE public.token IS 'Bearer tokens (RFC 6750), as hashes: of an account, of a client (access tokens), or of a program alone.';
+
+ALTER TABLE public.token ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME public.token_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE public.transfer_syntax (
     id smallint NOT NULL,
     uid text NOT NULL
@@ -869,11 +1029,23 @@ ALTER TABLE ONLY public.event ATTACH PARTITION public.event_rest DEFAULT;
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_pkey PRIMARY KEY (id);
 
+ALTER TABLE ONLY public.account_identity
+    ADD CONSTRAINT account_identity_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.account_role
     ADD CONSTRAINT account_role_pkey PRIMARY KEY (account_id, institution_id, role);
+
+ALTER TABLE ONLY public.assertion
+    ADD CONSTRAINT assertion_pkey PRIMARY KEY (issuer, jti_hash);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_number_key UNIQUE (number);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_pkey PRIMARY KEY (id);
@@ -932,8 +1104,14 @@ ALTER TABLE ONLY public.quarantine
 ALTER TABLE ONLY public.reach
     ADD CONSTRAINT reach_pkey PRIMARY KEY (study_id, party, grant_id);
 
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_pkey PRIMARY KEY (account_id, digest);
+
 ALTER TABLE ONLY public.schema_version
     ADD CONSTRAINT schema_version_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_pkey PRIMARY KEY (account_id);
 
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_pkey PRIMARY KEY (id);
@@ -941,8 +1119,20 @@ ALTER TABLE ONLY public.series
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_series_uid_key UNIQUE (study_id, series_uid);
 
+ALTER TABLE ONLY public.session_identity
+    ADD CONSTRAINT session_identity_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.session
+    ADD CONSTRAINT session_number_key UNIQUE (number);
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY public.sign_in_flow
+    ADD CONSTRAINT sign_in_flow_pkey PRIMARY KEY (state_hash);
+
+ALTER TABLE ONLY public.sign_in_step
+    ADD CONSTRAINT sign_in_step_pkey PRIMARY KEY (token_hash);
 
 ALTER TABLE ONLY public.sop_class
     ADD CONSTRAINT sop_class_pkey PRIMARY KEY (id);
@@ -950,11 +1140,20 @@ ALTER TABLE ONLY public.sop_class
 ALTER TABLE ONLY public.sop_class
     ADD CONSTRAINT sop_class_uid_key UNIQUE (uid);
 
+ALTER TABLE ONLY public.source_failure
+    ADD CONSTRAINT source_failure_pkey PRIMARY KEY (source);
+
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_pkey PRIMARY KEY (id);
 
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_study_uid_institution_id_issuer_patient_id_key UNIQUE (study_uid, institution_id, issuer, patient_id);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_token_hash_key UNIQUE (token_hash);
 
 ALTER TABLE ONLY public.transfer_syntax
     ADD CONSTRAINT transfer_syntax_pkey PRIMARY KEY (id);
@@ -974,6 +1173,8 @@ CREATE INDEX access_grant_patient ON public.access_grant USING btree (patient_id
 CREATE INDEX access_grant_standing ON public.access_grant USING btree (party) WHERE ((scope = 'institution'::text) AND (revoked_at IS NULL));
 
 CREATE INDEX access_grant_study ON public.access_grant USING btree (study_uid, institution_id) WHERE ((study_uid IS NOT NULL) AND (revoked_at IS NULL));
+
+CREATE INDEX account_identity_account ON public.account_identity USING btree (account_id);
 
 CREATE UNIQUE INDEX account_login ON public.account USING btree (lower(login));
 
@@ -1025,6 +1226,14 @@ CREATE INDEX series_unsettled ON public.series USING btree (last_received) WHERE
 
 CREATE INDEX session_account ON public.session USING btree (account_id);
 
+CREATE INDEX session_identity_subject ON public.session_identity USING btree (issuer, subject);
+
+CREATE INDEX session_previous ON public.session USING btree (previous_hash) WHERE (previous_hash IS NOT NULL);
+
+CREATE INDEX sign_in_step_account ON public.sign_in_step USING btree (account_id);
+
+CREATE INDEX source_failure_since ON public.source_failure USING btree (since);
+
 CREATE INDEX study_accession ON public.study USING btree (accession_number) WHERE (accession_number <> ''::text);
 
 CREATE INDEX study_date ON public.study USING btree (study_date DESC NULLS LAST, id DESC);
@@ -1036,6 +1245,10 @@ CREATE INDEX study_institution_received ON public.study USING btree (institution
 CREATE INDEX study_patient ON public.study USING btree (patient_id, issuer);
 
 CREATE INDEX study_received ON public.study USING btree (last_received DESC NULLS LAST, id DESC);
+
+CREATE INDEX token_account ON public.token USING btree (account_id) WHERE (account_id IS NOT NULL);
+
+CREATE INDEX token_client ON public.token USING btree (client_id) WHERE (client_id IS NOT NULL);
 
 ALTER INDEX public.event_actor ATTACH PARTITION public.event_rest_actor_id_idx;
 
@@ -1064,6 +1277,9 @@ CREATE TRIGGER work_out AFTER INSERT OR UPDATE OF parent_id ON public.institutio
 ALTER TABLE ONLY public.access_grant
     ADD CONSTRAINT access_grant_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
+ALTER TABLE ONLY public.account_identity
+    ADD CONSTRAINT account_identity_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.account
     ADD CONSTRAINT account_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
@@ -1072,6 +1288,9 @@ ALTER TABLE ONLY public.account_role
 
 ALTER TABLE ONLY public.account_role
     ADD CONSTRAINT account_role_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.client
+    ADD CONSTRAINT client_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE ONLY public.conflict
     ADD CONSTRAINT conflict_instance_id_fkey FOREIGN KEY (instance_id) REFERENCES public.instance(id) ON DELETE CASCADE;
@@ -1127,17 +1346,38 @@ ALTER TABLE ONLY public.reach
 ALTER TABLE ONLY public.reach
     ADD CONSTRAINT reach_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.recovery_code
+    ADD CONSTRAINT recovery_code_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.second_factor(account_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.second_factor
+    ADD CONSTRAINT second_factor_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.series
     ADD CONSTRAINT series_study_id_fkey FOREIGN KEY (study_id) REFERENCES public.study(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY public.session_identity
+    ADD CONSTRAINT session_identity_token_hash_fkey FOREIGN KEY (token_hash) REFERENCES public.session(token_hash) ON UPDATE CASCADE ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.session
     ADD CONSTRAINT session_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
+ALTER TABLE ONLY public.sign_in_step
+    ADD CONSTRAINT sign_in_step_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY public.study
     ADD CONSTRAINT study_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_account_id_fkey FOREIGN KEY (account_id) REFERENCES public.account(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_client_id_fkey FOREIGN KEY (client_id) REFERENCES public.client(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY public.token
+    ADD CONSTRAINT token_institution_id_fkey FOREIGN KEY (institution_id) REFERENCES public.institution(id);
 
 ALTER TABLE public.access_grant ENABLE ROW LEVEL SECURITY;
 
@@ -1229,6 +1469,8 @@ GRANT SELECT ON TABLE public.event_clock TO panorad_ingest;
 
 REVOKE ALL ON FUNCTION public.mark_study(p_study bigint) FROM PUBLIC;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
+
 REVOKE ALL ON FUNCTION public.who_looked(studies text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION public.who_looked(studies text[]) TO panorad_app;
 
@@ -1244,7 +1486,13 @@ GRANT SELECT,INSERT,UPDATE ON TABLE public.account TO panorad_app;
 GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.account_id_seq TO panorad_ingest;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.account_identity TO panorad_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.account_role TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.assertion TO panorad_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.client TO panorad_app;
 
 GRANT SELECT ON TABLE public.conflict TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.conflict TO panorad_ingest;
@@ -1303,7 +1551,11 @@ GRANT USAGE ON SEQUENCE public.quarantine_id_seq TO panorad_ingest;
 
 GRANT SELECT ON TABLE public.reach TO panorad_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.recovery_code TO panorad_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE public.schema_version TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.second_factor TO panorad_app;
 
 GRANT SELECT ON TABLE public.series TO panorad_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.series TO panorad_ingest;
@@ -1313,7 +1565,11 @@ GRANT UPDATE(settled_version) ON TABLE public.series TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.series_id_seq TO panorad_ingest;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.session TO panorad_app;
+GRANT SELECT,INSERT,DELETE ON TABLE public.session_identity TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.sign_in_flow TO panorad_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.sign_in_step TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.sop_class TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.sop_class TO panorad_ingest;
@@ -1321,11 +1577,15 @@ GRANT SELECT,INSERT ON TABLE public.sop_class TO panorad_ingest;
 GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.sop_class_id_seq TO panorad_ingest;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.source_failure TO panorad_app;
+
 GRANT SELECT ON TABLE public.study TO panorad_app;
 GRANT SELECT,INSERT,UPDATE ON TABLE public.study TO panorad_ingest;
 
 GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_app;
 GRANT USAGE ON SEQUENCE public.study_id_seq TO panorad_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.token TO panorad_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.transfer_syntax TO panorad_app;
 GRANT SELECT,INSERT ON TABLE public.transfer_syntax TO panorad_ingest;

@@ -19,6 +19,7 @@ class Actor:
     `audits` lists the institutions whose events it may read.
 
     `issuer` is the Issuer of Patient ID assumed for images of its institution that carry none.
+    `scopes` are those of the token it came with, which narrow what it may do; None for whoever came without one.
     """
 
     kind: ActorKind
@@ -34,6 +35,7 @@ class Actor:
     strict: tuple[int, ...] = ()
     parties: tuple[int, ...] = ()
     audits: tuple[int, ...] = ()
+    scopes: frozenset[str] | None = None
 
 
 SYSTEM = Actor("system", "panorad", sees=None, purpose="operation")

@@ -92,10 +92,10 @@ def test_failures_are_counted_anew_after_a_success(site: Site) -> None:
 @pytest.mark.parametrize(
     ("column", "ago", "alive"),
     [
-        ("seen_at", "11 hours 59 minutes", True),
-        ("seen_at", "12 hours 1 minute", False),
-        ("created_at", "6 days 23 hours", True),
-        ("created_at", "7 days 1 minute", False),
+        ("seen_at", "29 minutes", True),
+        ("seen_at", "31 minutes", False),
+        ("authenticated_at", "11 hours 59 minutes", True),
+        ("authenticated_at", "12 hours 1 minute", False),
     ],
 )
 def test_a_session_ends_when_idle_or_old(site: Site, column: str, ago: str, alive: bool) -> None:

@@ -8,20 +8,25 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from panorad.access.gate import passwords
+from panorad.access.gate import breaches, jose, known, open_sessions, passwords, proof, roles, scopes, second_factor
 from panorad.access.gate import service as gate
+from panorad.access.oidc import fetch, mapping, provider, service
+from panorad.access.programs import clients, tokens
 from panorad.access.web import errors, session, signin
 from panorad.application.studies import web as studies
 from panorad.application.viewer import web as viewer
 from panorad.kit import errors as kit
-from panorad.kit import i18n
+from panorad.kit import i18n, vault
 from panorad.kit.errors import PanoradError
 from panorad.management.intake import web as intake
 from panorad.model.event import KINDS
 
 SOURCE = Path(i18n.__file__).parents[1]
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-SHOWN = (kit, gate, errors, passwords, session, signin, studies, viewer, intake)
+SHOWN = (
+    kit, vault, gate, known, roles, proof, second_factor, open_sessions, breaches, errors, passwords, session, signin, studies, viewer,
+    intake, jose, scopes, tokens, clients, fetch, mapping, provider, service,
+)  # fmt: skip
 """Modules whose errors reach people on pages."""
 
 

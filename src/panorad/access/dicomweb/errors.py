@@ -9,6 +9,7 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.access.web.bearer import challenge
 from panorad.access.web.errors import ANSWERS
 from panorad.access.web.session import SignInNeeded
 from panorad.data.imaging.frames import PixelsBroken
@@ -70,9 +71,10 @@ def status_for(error: PanoradError) -> int:
 
 def problem(error: PanoradError) -> Response:
     """The answer to an error: a problem document (RFC 9457) with a sentence a person can act on."""
-    status = status_for(error)
+    refused = challenge(error)
+    status = refused[0] if refused else status_for(error)
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": error.message}
-    headers = {"WWW-Authenticate": 'Session realm="panorad"'} if status == 401 else {}
+    headers = refused[1] if refused else {"WWW-Authenticate": 'Session realm="panorad"'} if status == 401 else {}
     return Response(json.dumps(body, ensure_ascii=False).encode(), status, headers, "application/problem+json")
 
 

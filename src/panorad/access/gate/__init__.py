@@ -12,8 +12,11 @@ from panorad.access.gate.bindings import (
     check_certificate,
     unbind,
 )
+from panorad.access.gate.entry import Entry, sign_in
 from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
-from panorad.access.gate.roles import NotAllowed, give_role, held, require, take_role
+from panorad.access.gate.open_sessions import Limits, Origin
+from panorad.access.gate.proof import SignInRefused
+from panorad.access.gate.roles import NotAllowed, can, give_role, held, require, take_role
 from panorad.access.gate.service import (
     Account,
     AccountExists,
@@ -21,7 +24,6 @@ from panorad.access.gate.service import (
     InstitutionExists,
     Node,
     NodeUnknown,
-    SignInRefused,
     WelcomeClosed,
     account_actor,
     actor_of_institution,
@@ -40,7 +42,6 @@ from panorad.access.gate.service import (
     session,
     set_password,
     set_password_of,
-    sign_in,
     sign_out,
     welcome_open,
     without_accounts,
@@ -54,13 +55,16 @@ __all__ = [
     "BindingInvalid",
     "BindingRefused",
     "CertificateForeign",
+    "Entry",
     "Institution",
     "InstitutionAbsent",
     "InstitutionExists",
+    "Limits",
     "Node",
     "NodeUnbound",
     "NodeUnknown",
     "NotAllowed",
+    "Origin",
     "SignInRefused",
     "TlsRequired",
     "WelcomeClosed",
@@ -71,6 +75,7 @@ __all__ = [
     "add_node",
     "bind",
     "bindings",
+    "can",
     "check_certificate",
     "describe_institution",
     "ensure_institution",

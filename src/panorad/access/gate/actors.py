@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from panorad.access.gate import store
+from panorad.access.gate.scopes import Pair, opened
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor, ActorKind
 from panorad.model.party import party
@@ -49,6 +50,34 @@ def person(
     return acting(
         tx, actor, [party("person", account)], reads=may(roles, "study", "read"), audits=may(roles, "event", "read"), whole=not patient
     )
+
+
+def program(
+    tx: Transaction, name: str, number: int | None, institution: int, code: str, issuer: str, purpose: str, scopes: frozenset[str]
+) -> Actor:
+    """A program with a token: sees what its scopes open of its institution. `number` is its client's; to None nothing can be granted."""
+    opens = opened(scopes)
+    actor = Actor("program", name, institution, (), code, issuer, purpose=purpose, scopes=scopes)
+    return acting(tx, actor, [party("program", number)] if number else [], reads=_reading(opens), audits=("event", "read") in opens)
+
+
+def narrowed(actor: Actor, purpose: str, scopes: frozenset[str]) -> Actor:
+    """A person as the person's own token shows it; a purpose that none of the person's roles has any more shows nothing."""
+    opens = opened(scopes)
+    reads = _reading(opens) and actor.purpose == purpose
+    return replace(
+        actor,
+        purpose=purpose,
+        scopes=scopes,
+        sees=actor.sees if reads else (),
+        parties=actor.parties if reads else (),
+        audits=actor.audits if ("event", "read") in opens else (),
+    )
+
+
+def _reading(opens: frozenset[Pair]) -> bool:
+    """Whether something of patients is opened, so that the database has to show it."""
+    return bool(opens & {("study", "read"), ("intake", "read")})
 
 
 def node(tx: Transaction, ae_title: str, number: int, institution: int, code: str, issuer: str, source: str = "") -> Actor:

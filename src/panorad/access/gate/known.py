@@ -32,6 +32,11 @@ def institution_id(tx: Transaction, code: str) -> int:
     return institution(tx, code)[0]
 
 
+def below(tx: Transaction, institution: int) -> tuple[int, ...]:
+    """The ids of an institution and of those below it."""
+    return tuple(row[0] for row in store.ask(tx, "below", institution))
+
+
 def account_id(tx: Transaction, login: str) -> int:
     """The id of an account. Raises AccountAbsent."""
     row = store.one(tx, "account_by_login", login.strip())

@@ -56,13 +56,10 @@ update account set password_hash = %s, failures = 0, locked_until = null where i
 -- name: end_sessions
 delete from session where account_id = %s;
 
--- name: add_session
-insert into session (token_hash, account_id) values (%s, %s);
-
 -- name: session
-select a.id, a.login, n.id, n.code, n.issuer, s.purpose, s.seen_at < now() - interval '1 minute'
-from session s join account a on a.id = s.account_id join institution n on n.id = coalesce(s.institution_id, a.institution_id)
-where s.token_hash = %s and not a.disabled and s.seen_at > now() - make_interval(secs => %s) and s.created_at > now() - make_interval(secs => %s);
+select a.id, a.login, n.id, n.code, n.issuer, s.purpose, s.seen_at < now() - make_interval(secs => %s)
+from open_session(%s, %s, %s, %s, %s) s join account a on a.id = s.account_id
+     join institution n on n.id = coalesce(s.institution_id, a.institution_id) where not a.disabled;
 
 -- name: touch_session
 update session set seen_at = now() where token_hash = %s;
@@ -133,3 +130,94 @@ insert into node_certificate (ae_title, kind, value) values (%s, %s, %s) on conf
 
 -- name: unbind
 delete from node_certificate where ae_title = %s and kind = %s and value = %s;
+
+-- name: just_begun
+select 1 from session s where s.token_hash = %s and s.account_id = %s and s.authenticated_at > now() - make_interval(secs => %s);
+
+-- name: account_lock
+select coalesce(a.locked_until > now(), false) or a.disabled from account a where a.id = %s for update;
+
+-- name: source_failures
+select f.failures from source_failure f where f.source = %s and f.since > now() - make_interval(secs => %s);
+
+-- name: note_source
+insert into source_failure as f (source) values (%s) on conflict (source) do update set
+    failures = case when f.since > now() - make_interval(secs => %s) then f.failures + 1 else 1 end,
+    since = case when f.since > now() - make_interval(secs => %s) then f.since else now() end;
+
+-- name: forget_sources
+delete from source_failure where since < now() - make_interval(secs => %s);
+
+-- name: start_session
+insert into session (token_hash, account_id, institution_id, source, browser, second_factor_at, previous_hash, rotated_at)
+values (%s, %s, %s, %s, %s, case when %s then now() end, %s, now());
+
+-- name: rotate_session
+update session set previous_hash = token_hash, token_hash = %s, rotated_at = now(), second_factor_at = case when %s then now() else second_factor_at end
+where token_hash = %s;
+
+-- name: standing
+select s.account_id, exists (select from second_factor f where f.account_id = s.account_id and f.secret is not null) as enrolled,
+       coalesce(s.second_factor_at > now() - make_interval(secs => %s), false) as fresh,
+       extract(epoch from s.seen_at - now())::float8 + %s as left_s, s.authenticated_at <= now() - make_interval(secs => %s) as over
+from open_session(%s, %s, %s, %s, %s) s;
+
+-- name: awake
+update session t set seen_at = now(), read_at = case when %s then now() else t.read_at end
+from open_session(%s, %s, %s, %s, %s) s where t.token_hash = s.token_hash;
+
+-- name: sessions_of
+select s.number, s.created_at, s.seen_at, s.source, s.browser, s.second_factor_at is not null, s.token_hash = %s
+from session s where s.account_id = %s and s.seen_at > now() - make_interval(secs => %s) and s.authenticated_at > now() - make_interval(secs => %s::float8 + %s::float8)
+order by s.seen_at desc, s.number desc;
+
+-- name: end_one_session
+delete from session where account_id = %s and number = %s;
+
+-- name: end_other_sessions
+delete from session where account_id = %s and token_hash <> %s;
+
+-- name: second_factor_state
+select f.confirmed_at, (select count(*) from recovery_code c where c.account_id = f.account_id and c.used_at is null)
+from second_factor f where f.account_id = %s;
+
+-- name: second_factor
+select f.secret from second_factor f where f.account_id = %s and f.secret is not null;
+
+-- name: proposed_factor
+select f.proposed from second_factor f where f.account_id = %s and f.proposed_at > now() - make_interval(secs => %s) for update;
+
+-- name: propose_factor
+insert into second_factor (account_id, proposed, proposed_at) values (%s, %s, now())
+on conflict (account_id) do update set proposed = excluded.proposed, proposed_at = excluded.proposed_at;
+
+-- name: accept_factor
+update second_factor set secret = proposed, confirmed_at = now(), last_step = %s, proposed = null, proposed_at = null where account_id = %s;
+
+-- name: take_step
+update second_factor set last_step = %s where account_id = %s and last_step < %s;
+
+-- name: remove_factor
+delete from second_factor where account_id = %s and secret is not null;
+
+-- name: forget_codes_given
+update session set second_factor_at = null where account_id = %s;
+
+-- name: add_recovery_code
+insert into recovery_code (account_id, digest) values (%s, %s);
+
+-- name: take_recovery_code
+update recovery_code set used_at = now() where account_id = %s and digest = %s and used_at is null;
+
+-- name: forget_recovery_codes
+delete from recovery_code where account_id = %s;
+
+-- name: add_step
+insert into sign_in_step (token_hash, account_id, expires_at) values (%s, %s, now() + make_interval(secs => %s));
+
+-- name: step
+select a.id, a.login, a.name, a.institution_id
+from sign_in_step p join account a on a.id = p.account_id where p.token_hash = %s and p.expires_at > now() and not a.disabled;
+
+-- name: forget_steps
+delete from sign_in_step where account_id = %s or expires_at < now();

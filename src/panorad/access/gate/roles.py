@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from panorad.access.gate import store
 from panorad.access.gate.known import account_id, institution_id
+from panorad.access.gate.scopes import opened
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
@@ -49,9 +51,19 @@ class Held:
     given_at: datetime
 
 
+def can(actor: Actor, resource: str, action: str) -> bool:
+    """Whether one of the actor's roles has the action on the resource and its token, where it came with one, is made for it.
+
+    A program has no roles: the scopes that were given to it say it all.
+    """
+    if actor.scopes is not None and (resource, action) not in opened(actor.scopes):
+        return False
+    return (actor.kind == "program" and actor.scopes is not None) or may(actor.roles, resource, action)
+
+
 def require(actor: Actor, resource: str, action: str) -> None:
-    """Raise NotAllowed unless one of the actor's roles has the action on the resource."""
-    if not may(actor.roles, resource, action):
+    """Raise NotAllowed unless the actor `can`."""
+    if not can(actor, resource, action):
         raise NotAllowed(f"{resource}: {action}")
 
 
@@ -81,3 +93,15 @@ def take_role(tx: Transaction, login: str, institution: str, role: str) -> None:
     if not store.change(tx, "take_role", account, at, role):
         raise RoleAbsent(f"{login}: {role} at {institution}")
     tx.emit(Event("role.taken", {"account": login, "institution": institution}, {"role": role}, institution=at))
+
+
+def replace_roles(tx: Transaction, login: str, roles: Collection[tuple[str, str]], origin: str) -> None:
+    """Give an account these roles (institution code, role) and no others of an origin; what it holds by other origins stays.
+
+    Raises what `give_role` raises.
+    """
+    before = {(one.institution, one.role) for one in held(tx, login) if one.origin == origin}
+    for institution, role in sorted(before.difference(roles)):
+        take_role(tx, login, institution, role)
+    for institution, role in roles:
+        give_role(tx, login, institution, role, origin)

@@ -6,32 +6,22 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
-from panorad.access.gate import actors, passwords, roles, store
-from panorad.access.gate.known import AccountAbsent, InstitutionAbsent, institution_id
+from panorad.access.gate import actors, passwords, proof, roles, store
+from panorad.access.gate.known import AccountAbsent, InstitutionAbsent, below, institution_id
 from panorad.access.gate.known import institution as institution_of
+from panorad.access.gate.open_sessions import USUAL, Limits
+from panorad.access.gate.open_sessions import digest as _digest
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.model.actor import Actor
 from panorad.model.event import Event
 
-IDLE_S = 12 * 3600
-LONGEST_S = 7 * 24 * 3600
-FAILURES = 5
-LOCK_S = 15 * 60
 WELCOME_S = 7 * 24 * 3600
 FIRST_ROLES = ("system-administrator", "radiologist")
 """What the first person of a new center is; it then appoints the security and the audit administrator, who must be others."""
 _CODE = re.compile(r"[A-Z0-9][A-Z0-9_-]{0,31}")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{1,63}")
-
-
-class SignInRefused(PanoradError):
-    """The login or the password is not right, or the account is locked for a while"""
-
-    kind = Kind.FORBIDDEN
-    keeps = True
 
 
 class WelcomeClosed(PanoradError):
@@ -110,10 +100,6 @@ class Account:
     institution: int
 
 
-def _digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()
-
-
 # -- institutions and nodes ------------------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +126,7 @@ def describe_institution(tx: Transaction, code: str, name: str, name_zh: str, pa
 
     InstitutionInvalid for a tree that would bite its tail.
     """
-    if parent is not None and institution_id(tx, parent) in _below(tx, institution_id(tx, code)):
+    if parent is not None and institution_id(tx, parent) in below(tx, institution_id(tx, code)):
         raise InstitutionInvalid(f"{parent} stands below {code}")
     store.change(tx, "describe_institution", name, name_zh, parent, code)
 
@@ -149,10 +135,6 @@ def ensure_institution(tx: Transaction, code: str, name: str = "") -> int:
     """The id of an institution, which is added when it is not there."""
     row = store.one(tx, "institution_by_code", code)
     return int(row[0]) if row else add_institution(tx, code, name or code)
-
-
-def _below(tx: Transaction, institution: int) -> tuple[int, ...]:
-    return tuple(row[0] for row in store.ask(tx, "below", institution))
 
 
 def nodes(tx: Transaction) -> list[Node]:
@@ -245,35 +227,28 @@ def add_account(
     return Account(row[0], login, name.strip() or login, at)
 
 
-def sign_in(tx: Transaction, login: str, password: str) -> tuple[Account, str]:
-    """The account and a new session's token.
-
-    Raises SignInRefused; the failure is counted and recorded although it raises.
-    """
+def account(tx: Transaction, login: str) -> Account:
+    """The account of a login. Raises AccountAbsent."""
     row = store.one(tx, "account_by_login", login.strip())
-    kept = None if row is None or row[5] else row[4]
-    right = passwords.matches(kept, password)
-    if row is None or not right or row[7]:
-        if row is not None and not row[7]:
-            store.change(tx, "note_failure", FAILURES, LOCK_S, row[0])
-        tx.emit(Event("account.refused", {"account": login.strip()[:64]}, {"locked": bool(row and row[7])}, "refused"))
-        raise SignInRefused
-    account = Account(*row[:4])
-    store.change(tx, "note_success", account.id)
-    token = secrets.token_urlsafe(32)
-    store.change(tx, "add_session", _digest(token), account.id)
-    tx.emit(Event("account.signed_in", {"account": account.login}, institution=account.institution))
-    return account, token
+    if row is None:
+        raise AccountAbsent(login)
+    return Account(*row[:4])
 
 
-def session(tx: Transaction, token: str) -> Actor | None:
-    """Who a session token stands for; None when it is unknown, idle for too long or too old."""
+def session(
+    tx: Transaction, token: str, limits: Limits = USUAL, *, reading: bool = False, unattended: bool = False
+) -> Actor | None:
+    """Who a session token stands for; None when it is unknown, idle for too long or too old.
+
+    `reading`: for the viewer and its images, which stay open while somebody reads. `unattended`: nobody asked by hand, so the session
+    grows no younger by it.
+    """
     digest = _digest(token)
-    row = store.one(tx, "session", digest, IDLE_S, LONGEST_S)
+    row = store.one(tx, "session", limits.beat_s, digest, reading, limits.idle_s, limits.longest_s, limits.grace_s)
     if row is None:
         return None
     account, login, institution, code, issuer, purpose, stale = row
-    if stale:
+    if stale and not unattended:
         store.change(tx, "touch_session", digest)
     return actors.person(tx, account, login, institution, code, issuer, purpose)
 
@@ -287,9 +262,9 @@ def sign_out(tx: Transaction, token: str) -> None:
 
 def set_password(tx: Transaction, account_id: int, old: str, new: str) -> None:
     """Change one's own password; every session of the account ends. Raises SignInRefused."""
+    proof.check_password(tx, account_id, old)
     row = store.one(tx, "account_by_id", account_id)
-    if row is None or not passwords.matches(row[4], old):
-        raise SignInRefused
+    assert row is not None
     _replace_password(tx, row[0], row[1], new)
 
 

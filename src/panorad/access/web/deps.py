@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -11,9 +11,14 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.responses import Response
 
+from panorad.access.gate.open_sessions import Limits, Origin
+from panorad.access.gate.open_sessions import Standing as SessionStanding
+from panorad.access.oidc.provider import Provider
+from panorad.access.programs import Held
 from panorad.data.process import Looker, Standing, Trace, Wanted
 from panorad.data.process.dicom_audit import AuditSource
 from panorad.kit.transaction import Begin, Transaction
+from panorad.kit.vault import Vault
 from panorad.model.actor import Actor
 from panorad.model.study_list import (
     ConflictRow,
@@ -53,11 +58,26 @@ class InstitutionLike(Protocol):
 class Gate(Protocol):
     """Who may enter (`panorad.access.gate`)."""
 
-    def sign_in(self, tx: Transaction, login: str, password: str) -> tuple[AccountLike, str]:
-        """The account and a new session token; raises an error of kind FORBIDDEN, and locks after repeated failures."""
+    def sign_in(self, tx: Transaction, login: str, password: str, origin: Origin) -> tuple[AccountLike, str, bool]:
+        """The account, a new session token, and whether it is one of a sign-in that still waits for its code.
 
-    def session(self, tx: Transaction, token: str) -> Actor | None:
+        Raises an error of kind FORBIDDEN, and locks after repeated failures.
+        """
+
+    def finish_sign_in(self, tx: Transaction, token: str, code: str, origin: Origin) -> tuple[AccountLike, str, bool]:
+        """The account and a new session token for the code of a pending sign-in; raises an error of kind FORBIDDEN."""
+
+    def awaits_code(self, tx: Transaction, token: str) -> bool:
+        """Whether a pending sign-in is still open."""
+
+    def begin_session(self, tx: Transaction, account_id: int, origin: Origin) -> str:
+        """A session token for a person who has been recognised."""
+
+    def session(self, tx: Transaction, token: str, *, reading: bool = False, unattended: bool = False) -> Actor | None:
         """Who a session token stands for; None when it is unknown or over."""
+
+    def standing(self, tx: Transaction, token: str, *, reading: bool = False) -> SessionStanding | None:
+        """How a session stands: whether a code was just given, how long it is still good; None when it is over."""
 
     def sign_out(self, tx: Transaction, token: str) -> None:
         """End a session."""
@@ -153,6 +173,9 @@ class Pages(Protocol):
     def text(self, request: Request, text: str) -> str:
         """A text in the visitor's language."""
 
+    def asset(self, name: str) -> str:
+        """The address of a static file, e.g. `web/shell.css`."""
+
     def language(self, request: Request) -> str:
         """The visitor's language."""
 
@@ -170,13 +193,20 @@ class WebSettings:
     """Language for visitors whose browser asks for none that we speak."""
     public_origins: tuple[str, ...] = ()
     """Further origins (https://host) under which a reverse proxy serves this center."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses or networks of proxies that are believed when they say for whom they ask."""
     viewer: Path | None = None
     """Folder of the prepared OHIF build; None where the viewer is not installed."""
+    address: str = "http://127.0.0.1:8080"
+    """Origin at which this center listens itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebDeps:
-    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in."""
+    """Everything that the web shell and its slices stand on. `open_actor` is set when the center runs without sign-in.
+
+    `held` are the tokens of programs, `provider` is where persons may sign in by OpenID Connect; None where there is no such way in.
+    """
 
     begin: Begin
     gate: Gate
@@ -186,3 +216,9 @@ class WebDeps:
     settings: WebSettings = field(default_factory=WebSettings)
     open_actor: Actor | None = None
     audit_source: AuditSource = field(default_factory=lambda: AuditSource("PANORAD", "CENTER"))
+    limits: Limits = field(default_factory=Limits)
+    vault: Vault = field(default_factory=lambda: Vault(Path("secret.key")))
+    breached: Callable[[str], None] = lambda password: None
+    """Raises an error of kind INVALID for a password of the operator's list."""
+    held: Held | None = None
+    provider: Provider | None = None

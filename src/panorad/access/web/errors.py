@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from panorad.access.web.bearer import challenge
 from panorad.access.web.language import preferences
-from panorad.access.web.session import SignInNeeded, deps_of
+from panorad.access.web.session import SignInNeeded, StepUpNeeded, deps_of
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.i18n import translate
 
@@ -133,11 +134,24 @@ def answer(request: Request, error: PanoradError, status: int | None = None) -> 
             here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?next={quote(here)}" if here != "/" else "/sign-in", 303)
         status = 401
+    if isinstance(error, StepUpNeeded) and not wants_json(request) and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(f"/account/confirm?next={quote(_page(request))}", 303)
+    refused = challenge(error)
+    if refused:
+        status = refused[0]
     found = problem(request, error, status)
-    if wants_json(request) or request.url.path.startswith("/dicom-web"):
+    if refused or wants_json(request) or request.url.path.startswith("/dicom-web"):
         body = {name: getattr(found, name) for name in Problem.__slots__ if getattr(found, name)}
-        return JSONResponse(body, found.status, media_type="application/problem+json")
+        return JSONResponse(body, found.status, refused[1] if refused else None, "application/problem+json")
     return deps_of(request).shell.render(request, "web/error.html", found, title=found.title, status=found.status)
+
+
+def _page(request: Request) -> str:
+    """The page that a person is on: what was asked for, or for a form the page that it came from."""
+    if request.method == "GET":
+        return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    from_page = urlsplit(request.headers.get("referer", ""))
+    return (from_page.path or "/") + (f"?{from_page.query}" if from_page.query else "")
 
 
 def answer_panorad(request: Request, error: Exception) -> Response:

@@ -41,6 +41,9 @@ _RAW_HEADERS = tuple((name.encode(), value.encode()) for name, value in HEADERS.
 UNLIMITED = ("/dicom-web/",)
 """Where bodies may be of any length: the endpoint there streams and guards itself."""
 
+OUTSIDE = ("/oauth/", "/sign-in/provider/logout")
+"""Where programs send forms: they prove who they are in the request itself, and no cookie is looked at."""
+
 QUIET = ("/dicom-web/", "/static/", "/viewer/", "/health/", "/metrics")
 """Successful requests under these are not logged one by one; the process archive has what matters of them."""
 
@@ -174,10 +177,11 @@ class Bodies:
             return
         headers = Headers(scope=scope)
         try:
-            if not self._same_site(scope, headers):
+            by_cookie = "authorization" not in headers and not scope["path"].startswith(OUTSIDE)
+            if by_cookie and not self._same_site(scope, headers):
                 raise FormRefused
             if not scope["path"].startswith(UNLIMITED):
-                receive = await self._bounded(scope, headers, receive)
+                receive = await self._bounded(scope, headers, receive, by_cookie)
         except BodyTooLarge as error:
             await self._refused(error, scope, receive, send, 413)
             return
@@ -199,7 +203,7 @@ class Bodies:
         origin, host = headers.get("origin"), headers.get("host", "")
         return origin is None or origin in {f"http://{host}", f"https://{host}", *self.origins}
 
-    async def _bounded(self, scope: Scope, headers: Headers, receive: Receive) -> Receive:
+    async def _bounded(self, scope: Scope, headers: Headers, receive: Receive, by_cookie: bool) -> Receive:
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > forms.LIMIT:
             raise BodyTooLarge
@@ -213,7 +217,7 @@ class Bodies:
                 break
         if headers.get("content-type", "").partition(";")[0].strip().lower() == forms.MEDIA_TYPE:
             fields = forms.parse(bytes(body))
-            if not forms.genuine(fields, scope["state"]["form_secret"]):
+            if by_cookie and not forms.genuine(fields, scope["state"]["form_secret"]):
                 raise FormRefused
             scope["state"]["form"] = fields
         waiting = [{"type": "http.request", "body": bytes(body), "more_body": False}]

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
+from typing import Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from panorad.access.gate.roles import NotAllowed, require
+from panorad.access.web.bearer import bearer_actor
 from panorad.access.web.deps import WebDeps
 from panorad.kit.errors import Kind, PanoradError
 from panorad.model.actor import SYSTEM, Actor
 from panorad.model.event import Event
 
 COOKIE = "panorad_session"
+PENDING_COOKIE = "panorad_sign_in"
+READING = ("/viewer/", "/dicom-web/", "/wado")
+"""Addresses that stay open while somebody reads, past the time when pages ask for the password again."""
+UNATTENDED = "panorad-unattended"
+"""Header of requests that a script makes by itself; they keep no session alive."""
 
 
 class SignInNeeded(PanoradError):
     """Please sign in to see this"""
+
+    kind = Kind.FORBIDDEN
+
+
+class StepUpNeeded(PanoradError):
+    """This needs a code of your second factor, given in the last quarter of an hour"""
 
     kind = Kind.FORBIDDEN
 
@@ -65,26 +77,64 @@ def allowed(request: Request, resource: str, action: str) -> Actor:
     return actor
 
 
+def strong(request: Request) -> Actor:
+    """Who makes this request, who must have given a code in the last 15 minutes; raises `SignInNeeded` or `StepUpNeeded`.
+
+    For what administrators do, export, and changes of policy. A person is led to give the code, and comes back to the page asked for; a
+    form's page must ask too, so that nothing typed is lost. Programs cannot give a code. A center without sign-in asks for none.
+    """
+    actor, deps = session_actor(request), deps_of(request)
+    if deps.open_actor is not None and actor.account is None and actor.scopes is None:
+        return actor
+    if actor.scopes is not None:
+        raise StepUpNeeded
+    standing = None
+    if token := token_of(request):
+        with deps.begin(SYSTEM) as tx:
+            standing = deps.gate.standing(tx, token)
+    if standing is None or not standing.fresh or standing.account != actor.account:
+        raise StepUpNeeded
+    return actor
+
+
 def _resolve(request: Request) -> Actor | None:
     deps = deps_of(request)
-    if token := request.cookies.get(COOKIE):
+    if "authorization" in request.headers and deps.held:
+        return bearer_actor(request, deps.begin, deps.held)
+    if token := token_of(request):
+        reading, unattended = request.scope["path"].startswith(READING), UNATTENDED in request.headers
         with deps.begin(SYSTEM) as tx:
-            if actor := deps.gate.session(tx, token):
+            if actor := deps.gate.session(tx, token, reading=reading, unattended=unattended):
                 return actor
     return deps.open_actor
 
 
 def secure(request: Request) -> bool:
     """Whether the visitor reached us by https, directly or through a known proxy."""
+    if request.scope["scheme"] == "https":  # `SecurityHeaders` writes it so behind a known proxy
+        return True
     origins = deps_of(request).settings.public_origins
-    return request.url.scheme == "https" or f"https://{request.headers.get('host', '')}" in origins
+    return bool(origins) and f"https://{request.headers.get('host', '')}" in origins
 
 
-def remember(request: Request, response: Response, token: str) -> None:
+def named(request: Request, cookie: str) -> str:
+    """A cookie's name: over https one that only this host can have set (RFC 6265bis section 4.1.3.2)."""
+    return f"__Host-{cookie}" if secure(request) else cookie
+
+
+def token_of(request: Request) -> str:
+    """The session token that a request brings, empty for none."""
+    return request.cookies.get(named(request, COOKIE), "")
+
+
+def remember(request: Request, response: Response, token: str, cookie: str = COOKIE, seconds: int | None = None) -> None:
     """Set the session cookie; it ends with the browser session at the latest."""
-    response.set_cookie(COOKIE, token, path="/", httponly=True, samesite="lax", secure=secure(request))
+    same_site: Literal["lax", "strict"] = "lax" if cookie == COOKIE else "strict"
+    response.set_cookie(
+        named(request, cookie), token, max_age=seconds, path="/", httponly=True, samesite=same_site, secure=secure(request)
+    )
 
 
-def forget(request: Request, response: Response) -> None:
+def forget(request: Request, response: Response, cookie: str = COOKIE) -> None:
     """Delete the session cookie."""
-    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax", secure=secure(request))
+    response.delete_cookie(named(request, cookie), path="/", httponly=True, samesite="lax", secure=secure(request))

@@ -45,6 +45,8 @@ class Frame:
     open: bool
     here: str
     form_token: str
+    account: int | None = None
+    idle_s: float = 0.0
 
 
 class Shell:
@@ -124,6 +126,8 @@ class Shell:
             open=bool(known and known.account is None),
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             form_token=forms.token_of(getattr(request.state, "form_secret", "")),
+            account=known.account if known else None,
+            idle_s=deps_of(request).limits.idle_s,
         )
         env = self.environments[chosen.language]
         body = env.get_template(template).render(
@@ -134,6 +138,10 @@ class Shell:
     def preferences(self, request: Request) -> Preferences:
         """The visitor's language and theme."""
         return preferences(request, deps_of(request).settings.language)
+
+    def asset(self, name: str) -> str:
+        """The address of a static file, e.g. `web/shell.css`."""
+        return self.assets.url(name)
 
     def language(self, request: Request) -> str:
         """The visitor's language."""

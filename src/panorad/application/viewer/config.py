@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 BASE = "/viewer"
@@ -68,15 +69,22 @@ window.config.whiteLabeling = {{
     {back},
   ),
 }};
-window.config.httpErrorHandler = (error) => {{ if (error.status === 401) window.location.reload(); }};
+window.config.httpErrorHandler = (error) => {{ if (error.status === 401) document.dispatchEvent(new Event("panorad:refused")); }};
+window.panoradReading = {reading};
+if (window.panoradReading) import({script});
 """
 
 
-def app_config(language: str, back: str) -> str:
-    """The script for a visitor. `back` is the label, in their language, of the way back to the study list."""
+def app_config(language: str, back: str, reading: Mapping[str, Any] | None = None, script: str = "") -> str:
+    """The script for a visitor. `back` is the label, in their language, of the way back to the study list.
+
+    `reading`: what the module at `script` needs to keep the session alive while somebody reads; None for a center without sign-in.
+    """
     return _SCRIPT.format(
         language=json.dumps("zh-CN" if language == "zh-CN" else "en-US"),
         base=BASE,
         config=json.dumps(CONFIG, indent=2),
         back=json.dumps(back),
+        reading=json.dumps(reading),
+        script=json.dumps(script),
     )

@@ -28,6 +28,15 @@ def _(text: str) -> str:
     return text
 
 
+TEXTS = {
+    "soon": _("Nothing has been done here for a while. You will be signed out in"),
+    "over": _("You signed in many hours ago. You can read on; sign in again when it suits you."),
+    "ended": _("You have been signed out. What you did here is kept; sign in again, and go on where you were."),
+    "again": _("Sign in again"),
+}
+"""What the viewer says of the session."""
+
+
 class NoSuchFile(PanoradError):
     """The viewer has no such file"""
 
@@ -64,8 +73,12 @@ class Viewer:
 
     def config(self, request: Request) -> Response:
         """GET /viewer/app-config.js."""
-        session_actor(request)
-        script = app_config(self.deps.shell.language(request), self.deps.shell.text(request, _("Studies")))
+        actor, shell = session_actor(request), self.deps.shell
+        reading = None
+        if actor.account is not None:
+            texts = {name: shell.text(request, text) for name, text in TEXTS.items()}
+            reading = {"idle": self.deps.limits.idle_s, "account": actor.account, "texts": texts}
+        script = app_config(shell.language(request), shell.text(request, _("Studies")), reading, shell.asset("viewer/reading.js"))
         return Response(script, media_type="text/javascript", headers={"cache-control": "no-store"})
 
     def file(self, request: Request) -> Response:

@@ -9,13 +9,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from panorad.access.gate.roles import can
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.paging import Paging, page_number
-from panorad.access.web.session import allowed
+from panorad.access.web.session import allowed, strong
 from panorad.kit.errors import Kind, PanoradError
 from panorad.management.intake.reasons import said
 from panorad.model.event import Event
-from panorad.model.roles import may
 from panorad.model.study_list import ConflictRow, QuarantineRow
 
 SHOWS = ("quarantine", "conflicts")
@@ -97,13 +97,14 @@ class IntakePages:
             conflicts_total=conflicts_total,
             paging=Paging(number, quarantined_total if show == "quarantine" else conflicts_total),
             faults={one.kind: self.deps.shell.text(request, KINDS.get(one.kind, one.kind)) for one in quarantined},
-            downloads=may(actor.roles, "intake", "take"),
+            downloads=can(actor, "intake", "take"),
         )
         return self.deps.shell.page(request, "intake/intake.html", context, self.deps.shell.text(request, _("Intake")), actor)
 
     def original(self, request: Request) -> Response:
         """GET /intake/{id}/original: the bytes as they came."""
         actor, row_id = allowed(request, "intake", "take"), request.path_params["id"]
+        strong(request)
         with self.deps.begin(actor) as tx:
             path = self.deps.imaging.quarantined_file(tx, row_id) if row_id < 1 << 63 else None
             if path is None or not path.is_file():

@@ -49,7 +49,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Grantee:
-    """To whom: `name` is an institution's code (also for a role), a login, an AE title, or the number of a link or program."""
+    """To whom: `name` is an institution's code (also for a role), a login, an AE title, a client id, or the number of a link."""
 
     kind: str
     name: str
@@ -96,8 +96,8 @@ def _number(tx: Transaction, grantee: Grantee) -> int:
         raise GrantInvalid(f"there is no role {grantee.role}")
     if grantee.kind in ("institution", "role"):
         return institution_number(tx, grantee.name)
-    if grantee.kind in ("person", "device"):
-        row = store.one(tx, "account" if grantee.kind == "person" else "node", (grantee.name,))
+    if query := {"person": "account", "device": "node", "program": "client"}.get(grantee.kind):
+        row = store.one(tx, query, (grantee.name,))
         if row is None:
             raise GrantInvalid(f"there is no {grantee.kind} {grantee.name}")
         return int(row[0])

@@ -9,6 +9,9 @@ select a.id, n.code from account a join institution n on n.id = a.institution_id
 -- name: node
 select id from node where ae_title = %s;
 
+-- name: client
+select number from client where id = %s and revoked_at is null;
+
 -- name: give
 insert into access_grant (institution_id, scope, issuer, patient_id, study_uid, series_uid, grantee_kind, grantee_id, grantee_role, party, purposes,
                           valid_from, valid_to, origin, reason, given_by)
@@ -25,7 +28,8 @@ select g.id, n.code, g.scope, coalesce(g.issuer, ''), coalesce(g.patient_id, '')
        g.grantee_kind,
        coalesce(case g.grantee_kind when 'person' then (select a.login from account a where a.id = g.grantee_id)
                                when 'device' then (select d.ae_title from node d where d.id = g.grantee_id)
-                               when 'link' then g.grantee_id::text when 'program' then g.grantee_id::text
+                               when 'program' then (select c.id from client c where c.number = g.grantee_id)
+                               when 'link' then g.grantee_id::text
                                else (select m.code from institution m where m.id = g.grantee_id) end, ''),
        coalesce(g.grantee_role, ''), g.purposes, g.valid_from, g.valid_to, g.origin, g.reason, g.given_by, g.given_at, g.revoked_at,
        coalesce(g.revoked_by, '')

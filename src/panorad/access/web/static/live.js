@@ -6,7 +6,7 @@ let asking = false;
 
 async function refresh(part) {
   const address = location.pathname + location.search;
-  const answer = await fetch(address, { headers: { "If-None-Match": part.dataset.etag, Accept: "text/html" }, cache: "no-store", redirect: "manual" });
+  const answer = await fetch(address, { headers: { "If-None-Match": part.dataset.etag, Accept: "text/html", "panorad-unattended": "1" }, cache: "no-store", redirect: "manual" });
   if (answer.type === "opaqueredirect" || answer.status === 401) return location.reload();
   if (answer.status === 304) return undefined;
   if (!answer.ok) throw new Error(String(answer.status));
