@@ -24,7 +24,7 @@ from rich.table import Table
 from .claims import Lab, Result
 from .rivals import NAMES
 
-BENCHES = ("store", "stow", "frames", "query", "metadata", "footprint")
+BENCHES = ("store", "stow", "frames", "query", "metadata", "access", "footprint")
 RESULTS = Path(__file__).with_name("results")
 
 

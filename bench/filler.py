@@ -23,7 +23,7 @@ STATEMENTS = (
        select n, 'FILL-' || n as patient, '2.25.1' || lpad(n::text, 37, '0') as uid, (1 + n * 7919 %% %(surnames)s)::integer as family,
               1 + (n / 7) %% %(given)s as first, 1 + (n / 131) %% %(given)s as second, date '2016-01-01' + (n * 7907 %% 3650)::integer as day,
               (%(modalities)s::text[])[1 + n %% 4] as modality,
-              (select id from institution order by id offset n %% (select count(*) from institution) limit 1) as institution
+              (array(select id from institution order by id))[1 + n %% (select count(*) from institution)] as institution
        from generate_series(1, %(studies)s) n""",
     """create temporary table named as
        select m.*, f.pinyin || ' ' || g.word || h.word as latin, f.pinyin as p, g.word as g, h.word as h, substr(%(hanzi)s, m.family, 1) as hanzi
@@ -96,6 +96,36 @@ def fill_database(dsn: str, studies: int, *, series: int, instances: int) -> Non
     with psycopg.connect(dsn) as connection:
         for statement in STATEMENTS:
             connection.execute(statement, parameters)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("vacuum (analyze)")
+
+
+GRANTS = (
+    """insert into institution (code, name, issuer)
+       select 'I' || lpad(n::text, 3, '0'), 'Institution ' || n, 'FILL' from generate_series(1, %(institutions)s) n""",
+    """insert into access_grant (institution_id, scope, issuer, patient_id, study_uid, grantee_kind, grantee_id, party, purposes, origin)
+       select s.institution_id, x.scope, case x.scope when 'patient' then s.issuer end, case x.scope when 'patient' then s.patient_id end,
+              case x.scope when 'study' then s.study_uid end, 'institution', x.grantee, (1::bigint << 40) + x.grantee,
+              '{treatment,remote-reading}', 'remote-reading'
+       from (select n, case when n %% 3 = 0 then 'patient' else 'study' end as scope,
+                    (select min(id) from institution where code like 'I%%') + (n * 7919 %% %(institutions)s)::integer as grantee,
+                    1 + n * 9973 %% %(studies)s as study
+             from generate_series(1, %(grants)s) n) x join study s on s.patient_id = 'FILL-' || x.study""",
+    """insert into consent (institution_id, issuer, patient_id, decision, purposes)
+       select institution_id, issuer, patient_id, 'refuse', '{treatment,remote-reading}' from study where id %% 50 = 0 and issuer = 'FILL'""",
+)
+"""Institutions (before the studies), then grants spread over them, and one patient in fifty who refuses."""
+
+
+def fill_region(dsn: str, studies: int, institutions: int, grants: int) -> None:
+    """A region: institutions, the studies of `fill_database` spread over them, grants between them, and refusals."""
+    numbers = {"institutions": Int8(institutions), "grants": Int8(grants), "studies": Int8(studies)}
+    with psycopg.connect(dsn) as connection:
+        connection.execute(GRANTS[0], numbers)
+    fill_database(dsn, studies, series=1, instances=1)
+    with psycopg.connect(dsn) as connection:
+        for statement in GRANTS[1:]:
+            connection.execute(statement, numbers)
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("vacuum (analyze)")
 

@@ -19,7 +19,7 @@ function init(args)
 end
 function request()
   turn = turn + 1
-  return wrk.format("GET", paths[turn %% #paths + 1], { ["Accept"] = '%(accept)s' })
+  return wrk.format("GET", paths[turn %% #paths + 1], { ["Accept"] = '%(accept)s', ["Cookie"] = '%(cookie)s' })
 end
 function done(summary, latency, requests)
   local errors = summary.errors
@@ -44,16 +44,18 @@ class Crowd:
     p99: float
 
 
-def crowd(folder: Path, root: str, paths: Sequence[str], accept: str, *, connections: int = 4, seconds: int = 10) -> Crowd:
+def crowd(
+    folder: Path, root: str, paths: Sequence[str], accept: str, *, connections: int = 4, seconds: int = 10, cookie: str = ""
+) -> Crowd:
     """Ask for ``root + path`` in turn. Every response must be a success.
 
-    ``root`` is scheme, host and port; two threads of wrk share the connections.
+    ``root`` is scheme, host and port; two threads of wrk share the connections. ``cookie`` is that of a session.
     """
     folder.mkdir(parents=True, exist_ok=True)
     script, listing = folder / "wrk.lua", folder / "paths.txt"
     listing.write_text("\n".join(paths) + "\n")
-    script.write_text(SCRIPT % {"paths": listing, "accept": accept})
-    command = [program("wrk"), "-t", "2", "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s"]
+    script.write_text(SCRIPT % {"paths": listing, "accept": accept, "cookie": cookie})
+    command = [program("wrk"), "-t", str(min(2, connections)), "-c", str(connections), "-d", f"{seconds}s", "--timeout", "30s"]
     command += ["-s", str(script), root]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120, check=True)
     said = json.loads(done.stdout.rpartition("RESULT ")[2].splitlines()[0])

@@ -46,7 +46,7 @@ class Secured(Center):
             "ASSOCIATION_REQUEST_S": "3",
             "DIMSE_WORKERS": "1",
         }
-        super().__init__(home, {f"PANORAD_{name}": value for name, value in settings.items()} | {"COLUMNS": "200"}, guarded=True)
+        super().__init__(home, {f"PANORAD_{name}": value for name, value in settings.items()} | {"COLUMNS": "200"}, open_center=False)
 
 
 @pytest.fixture(scope="module")

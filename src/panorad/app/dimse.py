@@ -39,6 +39,15 @@ def services_of(center: Center, credentials: dimse.Credentials | None = None) ->
                     raise dimse.CallerRefused(error.message) from error
             return actor
 
+    def renew(actor: Actor) -> Actor:
+        if actor.sees is None:
+            return actor
+        with center.begin(SYSTEM) as tx:
+            try:
+                return gate.node_actor(tx, actor.name, actor.source)
+            except gate.NodeUnknown as error:
+                raise dimse.NodeUnknown(actor.name) from error
+
     def destination(tx: Transaction, ae_title: str) -> dimse.Destination | None:
         node = gate.node(tx, ae_title)
         if node is None or not node.host or not node.port:
@@ -46,7 +55,8 @@ def services_of(center: Center, credentials: dimse.Credentials | None = None) ->
         return dimse.Destination(node.ae_title, node.host, node.port, node.tls, gate.bindings(tx, node.ae_title))
 
     return dimse.Services(
-        admit=admit, open_intake=center.intakes.open, begin=center.begin, find=center.archive.find, stored=center.archive.stored,
+        admit=admit, renew=renew, open_intake=center.intakes.open, begin=center.begin, find=center.archive.find,
+        stored=center.archive.stored,
         view=center.blobs.view, destination=destination, transcode=transcode,
         credentials=credentials,
     )  # fmt: skip

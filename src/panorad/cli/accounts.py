@@ -127,6 +127,54 @@ def list_nodes(home: Home = None) -> None:
     out.print(table)
 
 
+roles = typer.Typer(help="What people are at institutions.", no_args_is_help=True)
+
+
+@roles.command("give")
+def give_role(
+    login: Annotated[str, typer.Argument(help="Login.")],
+    role: Annotated[str, typer.Argument(help="The role, such as radiologist or audit-administrator.")],
+    institution: Annotated[str | None, typer.Option(help="Code of the institution; default: the center's own.")] = None,
+    home: Home = None,
+) -> None:
+    """Give an account a role at an institution."""
+    from panorad.access import gate
+
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.give_role(tx, login, institution or center.settings.institution, role)
+    out.print(f"{login} is {role}", markup=False)
+
+
+@roles.command("take")
+def take_role(
+    login: Annotated[str, typer.Argument(help="Login.")],
+    role: Annotated[str, typer.Argument(help="The role.")],
+    institution: Annotated[str | None, typer.Option(help="Code of the institution; default: the center's own.")] = None,
+    home: Home = None,
+) -> None:
+    """Take a role away."""
+    from panorad.access import gate
+
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        gate.take_role(tx, login, institution or center.settings.institution, role)
+    out.print(f"{login} is no {role} any more", markup=False)
+
+
+@roles.command("list")
+def list_roles(
+    login: Annotated[str | None, typer.Argument(help="Login; default: everybody.")] = None,
+    home: Home = None,
+) -> None:
+    """List who is what where."""
+    from panorad.access import gate
+
+    table = Table("login", "institution", "role", "since")
+    with center_of(home) as center, center.begin(SYSTEM) as tx:
+        for one in gate.held(tx, login):
+            table.add_row(one.login, one.institution, one.role, f"{one.given_at:%Y-%m-%d}")
+    out.print(table)
+
+
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\n")

@@ -19,6 +19,7 @@ app = typer.Typer(
 app.add_typer(accounts.institutions, name="institution")
 app.add_typer(accounts.nodes, name="node")
 app.add_typer(accounts.users, name="user")
+app.add_typer(accounts.roles, name="role")
 app.add_typer(audit, name="audit")
 archive.add_to(app)
 

@@ -175,6 +175,17 @@ alter table name_key drop constraint name_key_pkey, add primary key (key, study_
 
 create index study_institution_received on study (institution_id, last_received desc nulls last, id desc);
 
+-- Modalities and counts of a study as far as the actor sees its series.
+create function seen_of(p_study bigint, p_marks smallint, p_institution integer, p_modalities text[], p_series integer, p_instances integer)
+returns table (modalities text[], series integer, instances integer) language sql stable as $$
+    select case when w.whole then p_modalities else array(select distinct e.modality from series e where e.study_id = p_study
+                                                          and e.modality <> '' order by 1) end,
+           case when w.whole then p_series else (select count(*)::integer from series e where e.study_id = p_study) end,
+           case when w.whole then p_instances
+                else (select coalesce(sum(e.instance_count), 0)::integer from series e where e.study_id = p_study) end
+    from (select p_marks & 2 = 0 or everything() or p_institution = any (setting_ids('panorad.home')) as whole) w
+$$;
+
 -- Bring the marks of a study, its series and its names in line with consents and grants.
 create function mark_study(p_study bigint) returns void language plpgsql security definer set search_path = public as $$
 declare

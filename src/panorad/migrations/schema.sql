@@ -264,6 +264,17 @@ begin
     return null;
 end $$;
 
+CREATE FUNCTION public.seen_of(p_study bigint, p_marks smallint, p_institution integer, p_modalities text[], p_series integer, p_instances integer) RETURNS TABLE(modalities text[], series integer, instances integer)
+    LANGUAGE sql STABLE
+    AS $$
+    select case when w.whole then p_modalities else array(select distinct e.modality from series e where e.study_id = p_study
+                                                          and e.modality <> '' order by 1) end,
+           case when w.whole then p_series else (select count(*)::integer from series e where e.study_id = p_study) end,
+           case when w.whole then p_instances
+                else (select coalesce(sum(e.instance_count), 0)::integer from series e where e.study_id = p_study) end
+    from (select p_marks & 2 = 0 or everything() or p_institution = any (setting_ids('panorad.home')) as whole) w
+$$;
+
 CREATE FUNCTION public.setting_ids(name text) RETURNS integer[]
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN COALESCE((string_to_array(NULLIF(current_setting(name, true), ''::text), ','::text))::integer[], '{}'::integer[]);

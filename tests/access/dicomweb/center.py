@@ -31,8 +31,8 @@ from panorad.model.event import Event
 from panorad.model.instance import Header, Place, Receipt, Stored
 from panorad.model.query import Level, Page, Query
 
-READER = Actor("person", "reader", institution=1, sees=None)
-STRANGER = Actor("person", "stranger", institution=2, sees=(2,))
+READER = Actor("person", "reader", institution=1, sees=None, roles=frozenset({"radiologist"}))
+STRANGER = Actor("person", "stranger", institution=2, sees=(2,), roles=frozenset({"radiologist"}))
 
 
 class Refused(PanoradError):

@@ -167,6 +167,7 @@ class Archive:
     def services(self) -> Services:
         return Services(
             self.admit,
+            lambda actor: actor,
             self.open_intake,
             self.begin,
             self.find,

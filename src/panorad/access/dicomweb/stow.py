@@ -23,6 +23,7 @@ from panorad.access.dicomweb.multipart import Parser, PartBegin, PartData, PartE
 from panorad.access.dicomweb.native import to_xml
 from panorad.access.dicomweb.query import warning
 from panorad.access.dicomweb.target import base_url
+from panorad.access.gate.roles import require
 from panorad.kit.errors import PanoradError, fault_of
 from panorad.model.actor import Actor
 
@@ -45,6 +46,8 @@ class Store:
         feed = Feed(loop)
         try:
             actor = await loop.run_in_executor(self._doors, self._deps.actor, request)
+            if actor.kind == "person":
+                require(actor, "study", "store")
             form = report_form(accept_of(request))
             kind, parameters = _body_type(request)
         except PanoradError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from panorad.model.event import Event
 
 IDENTIFIER_LIMIT = 4 << 20
 """Longest identifier read, in bytes: room for 65,000 UIDs."""
+
+FRESH_S = 1.0
+"""How long what an actor may see is taken for true, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,14 @@ class Association:
     contexts: Mapping[int, Context]
     _intake: Intake | None = field(default=None, init=False)
     _cancelled: set[int] = field(default_factory=set, init=False)
+    _renewed: float = field(default_factory=time.monotonic, init=False)
+
+    @property
+    def reader(self) -> Actor:
+        """The actor as it stood within the last second: what it may see can change while an association lasts. Raises NodeUnknown."""
+        if (now := time.monotonic()) - self._renewed > FRESH_S:
+            self.actor, self._renewed = self.services.renew(self.actor), now
+        return self.actor
 
     @property
     def intake(self) -> Intake:

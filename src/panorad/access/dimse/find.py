@@ -105,7 +105,7 @@ def _answer(
     }
     try:
         while True:
-            with association.services.begin(association.actor) as tx:
+            with association.services.begin(association.reader) as tx:
                 page = association.services.find(tx, replace(query, limit=limits.page, offset=sent), _told(association, query))
             pending = Status.PENDING_WARNING if page.warnings else Status.PENDING
             for row in page.rows:

@@ -252,7 +252,7 @@ def _retrieve(
     try:
         elements = decode(data, context.transfer_syntax)
         level = level_of(elements, context.offer.root)
-        with association.services.begin(association.actor) as tx:
+        with association.services.begin(association.reader) as tx:
             to = destination(tx)
             instances += selection(tx, association, elements, level)
             for study, count in _by_study(instances).items():  # committed before the first byte leaves, or nothing leaves

@@ -116,9 +116,11 @@ class Services:
 
     `view` maps the Part 10 bytes of an instance, `destination` finds the node behind an AE title (None when unknown), `transcode`
     gives a whole Part 10 file in another transfer syntax or raises. `credentials` are shown to destinations over TLS.
+    `renew` gives the actor as it stands now, or raises NodeUnknown.
     """
 
     admit: Admit
+    renew: Callable[[Actor], Actor]
     open_intake: OpenIntake
     begin: Begin
     find: Find

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from panorad import __version__
+from panorad.access.web.session import visitor
 from panorad.kit.errors import PanoradError
+from panorad.model.roles import may
 
 Check = Callable[[], None]
 """Returns when the thing works, raises when it does not."""
@@ -22,6 +24,16 @@ _HELP = {
     "audit_waiting": "Events that wait for the collector, at most 100,000 counted",
     "audit_behind_seconds": "Seconds since the first event that waits for the collector happened",
 }  # fmt: skip
+
+
+def _may_count(request: Request) -> bool:
+    """Whether the archive's figures go to this caller: this machine itself, or a person who runs the center."""
+    host = request.client.host if request.client else ""
+    proxied = any(header in request.headers for header in ("forwarded", "x-forwarded-for"))
+    if not proxied and (host == "localhost" or host.startswith("127.") or host == "::1"):
+        return True
+    known = visitor(request)
+    return known is not None and (known.sees is None or may(known.roles, "center", "read"))
 
 
 def routes(checks: Mapping[str, Check], figures: Callable[[], Mapping[str, int]]) -> APIRouter:
@@ -48,7 +60,7 @@ def routes(checks: Mapping[str, Check], figures: Callable[[], Mapping[str, int]]
         lines = ["# HELP panorad_up_since_seconds Start of this web process, seconds since 1970", "# TYPE panorad_up_since_seconds gauge",
                  f"panorad_up_since_seconds {started:.0f}", "# HELP panorad_info Version of the center", "# TYPE panorad_info gauge",
                  f'panorad_info{{version="{__version__}"}} 1']  # fmt: skip
-        for name, value in figures().items():
+        for name, value in (figures() if _may_count(request) else {}).items():
             lines += [f"# HELP panorad_{name} {_HELP.get(name, name)}", f"# TYPE panorad_{name} gauge", f"panorad_{name} {value}"]
         return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -111,25 +111,29 @@ truncate conflict, instance, series, name_key, study, object cascade;
 
 -- name: find_patients
 select distinct on (s.institution_id, s.issuer, s.patient_id) s.attributes, s.issuer, s.patient_id,
-       count(*) over w, sum(s.series_count) over w, sum(s.instance_count) over w
-from study s where /*where*/
+       count(*) over w, sum(k.series) over w, sum(k.instances) over w
+from study s cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k where /*where*/
 window w as (partition by s.institution_id, s.issuer, s.patient_id)
 order by s.institution_id, s.issuer, s.patient_id, s.id desc limit %(limit)s offset %(offset)s;
 
 -- name: find_studies
-select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count
-from /*studies*/ s where /*where*/ order by s.study_date desc nulls last, s.id desc limit %(limit)s offset %(offset)s;
+select s.attributes, s.issuer, s.patient_id, s.study_uid, k.modalities, k.series, k.instances
+from /*studies*/ s cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k
+where /*where*/ order by s.study_date desc nulls last, s.id desc limit %(limit)s offset %(offset)s;
 
 -- name: find_series
-select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count, e.attributes, e.series_uid, e.instance_count
-from series e join study s on s.id = e.study_id where /*where*/
+select s.attributes, s.issuer, s.patient_id, s.study_uid, k.modalities, k.series, k.instances, e.attributes, e.series_uid, e.instance_count
+from series e join study s on s.id = e.study_id
+     cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k
+where /*where*/
 order by s.study_date desc nulls last, s.id desc, e.number nulls last, e.id limit %(limit)s offset %(offset)s;
 
 -- name: find_instances
-select s.attributes, s.issuer, s.patient_id, s.study_uid, s.modalities, s.series_count, s.instance_count, e.attributes, e.series_uid, e.instance_count,
+select s.attributes, s.issuer, s.patient_id, s.study_uid, k.modalities, k.series, k.instances, e.attributes, e.series_uid, e.instance_count,
        i.sop_uid, c.uid, t.uid, i.number, i.frames, i.rows, i.columns, i.bits_allocated, i.samples, o.key, i.at, i.length, i.data_at
 from instance i join series e on e.id = i.series_id join study s on s.id = e.study_id join object o on o.id = i.object_id
      join sop_class c on c.id = i.sop_class_id join transfer_syntax t on t.id = i.transfer_syntax_id
+     cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k
 where i.variant = 0 and /*where*/
 order by s.study_date desc nulls last, s.id desc, e.number nulls last, e.id, i.number nulls last, i.id limit %(limit)s offset %(offset)s;
 
@@ -149,11 +153,14 @@ select count(*) from (select from instance i join series e on e.id = i.series_id
 
 -- name: list_studies
 select s.study_uid, n.code, n.name, n.name_zh, s.patient_name, s.patient_id, s.issuer, s.birth_date, s.sex, s.study_date, s.study_time,
-       s.accession_number, s.description, s.modalities, s.series_count, s.instance_count, s.first_received, s.last_received, s.conflict_count, s.id
-from /*studies*/ s join institution n on n.id = s.institution_id where /*where*/ order by /*order*/ limit %(limit)s offset %(offset)s;
+       s.accession_number, s.description, k.modalities, k.series, k.instances, s.first_received, s.last_received, s.conflict_count, s.id
+from /*studies*/ s join institution n on n.id = s.institution_id
+     cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k
+where /*where*/ order by /*order*/ limit %(limit)s offset %(offset)s;
 
 -- name: facet_modality
-select m, count(*) from (select s.modalities from /*studies*/ s where /*where*/ limit %(cap)s) x, unnest(x.modalities) m group by m order by 2 desc, 1;
+select m, count(*) from (select k.modalities from /*studies*/ s
+      cross join lateral seen_of(s.id, s.marks, s.institution_id, s.modalities, s.series_count, s.instance_count) k where /*where*/ limit %(cap)s) x, unnest(x.modalities) m group by m order by 2 desc, 1;
 
 -- name: facet_institution
 select n.code, n.name, n.name_zh, count(*) from (select s.institution_id from /*studies*/ s where /*where*/ limit %(cap)s) x
