@@ -33,7 +33,7 @@ LOGIN, PASSWORD = "bench", "nine lamps over water"
 @contextmanager
 def serving(home: Path, *, open_center: bool) -> Iterator[Center]:
     """A center of its own; one with sign-in has an account of its own institution."""
-    center = Center(home, guarded=not open_center)
+    center = Center(home, open_center=open_center)
     try:
         center.start()
         yield center

@@ -100,17 +100,17 @@ def kill_family(root: int | None, home: Path) -> None:
 
 
 class Center:
-    """One ``panorad serve`` in a home folder of its own, with ``--open`` unless ``guarded``.
+    """One ``panorad serve``, by default with ``--open``, in a home folder of its own.
 
     ``start`` and ``stop`` may be repeated on the same home; ports are chosen once, so peers can be configured before the start.
     """
 
     title = "PANORAD"
 
-    def __init__(self, home: Path, environment: dict[str, str] | None = None, *, guarded: bool = False) -> None:
-        self._guarded = guarded
+    def __init__(self, home: Path, environment: dict[str, str] | None = None, *, open_center: bool = True) -> None:
         self.home, self.http, self.dimse = home, free_port(), free_port()
         self.log, self.ready_line = home.with_name(home.name + ".log"), ""
+        self._open = open_center
         self._environment = os.environ | QUIET_NAGLE | (environment or {})
         self._process: subprocess.Popen[str] | None = None
 
@@ -136,7 +136,7 @@ class Center:
         """
         command = [sys.executable, "-m", "panorad", "serve", "--home", str(self.home)]
         command += ["--http", f"127.0.0.1:{self.http}", "--dimse", f"127.0.0.1:{self.dimse}"]
-        command += [] if self._guarded else ["--open"]
+        command += ["--open"] if self._open else []
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL,

@@ -115,8 +115,8 @@ class Services:
     """The bindings of the DIMSE edge.
 
     `view` maps the Part 10 bytes of an instance, `destination` finds the node behind an AE title (None when unknown), `transcode`
-    gives a whole Part 10 file in another transfer syntax or raises. `credentials` are shown to destinations over TLS. `renew` gives the
-    actor as it stands now, or raises NodeUnknown.
+    gives a whole Part 10 file in another transfer syntax or raises. `credentials` are shown to destinations over TLS.
+    `renew` gives the actor as it stands now, or raises NodeUnknown.
     """
 
     admit: Admit
