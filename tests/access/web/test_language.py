@@ -1,6 +1,7 @@
 """The Chinese catalogue is complete, and so are the words that pages look up by value."""
 
 import re
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 
@@ -17,11 +18,13 @@ from panorad.kit import errors as kit
 from panorad.kit import i18n
 from panorad.kit.errors import PanoradError
 from panorad.management.intake import web as intake
+from panorad.management.sharing import reading
 from panorad.model.event import KINDS
 
 SOURCE = Path(i18n.__file__).parents[1]
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
-SHOWN = (kit, gate, errors, passwords, session, signin, studies, viewer, intake)
+SHARING = [import_module(f"panorad.management.sharing.{name}") for name in ("grants", "consents")]
+SHOWN = (kit, gate, errors, passwords, session, signin, studies, viewer, intake, reading, *SHARING)
 """Modules whose errors reach people on pages."""
 
 

@@ -113,7 +113,9 @@ class Process(Protocol):
 class Pages(Protocol):
     """The shell around pages (`panorad.access.web.shell.Shell`)."""
 
-    def page(self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "") -> Response:
+    def page(
+        self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "", status: int = 200
+    ) -> Response:
         """A page for its typed context, or the same data as JSON when that is asked for."""
 
     def render(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 from starlette.requests import Request
@@ -47,16 +48,24 @@ def visitor(request: Request) -> Actor | None:
         return None
 
 
-def allowed(request: Request, resource: str, action: str) -> Actor:
-    """Who makes this request, one of whose roles must have the action; raises `SignInNeeded` or `NotAllowed`, which leaves an event."""
+def allowed(request: Request, resource: str, action: str, *, staff: bool = False) -> Actor:
+    """Who makes this request, one of whose roles must have the action; raises `SignInNeeded` or `NotAllowed`, which leaves an event.
+
+    `staff` leaves out what patients may do with what is their own.
+    """
     actor = session_actor(request)
     try:
-        require(actor, resource, action)
+        require(replace(actor, roles=actor.roles - {"patient"}) if staff else actor, resource, action)
     except NotAllowed:
-        with deps_of(request).begin(actor) as tx:
-            tx.emit(Event("access.refused", {}, {"resource": resource, "action": action}, "refused"))
+        refused(request, actor, resource, action)
         raise
     return actor
+
+
+def refused(request: Request, actor: Actor, resource: str, action: str) -> None:
+    """Record that the actor may not do this."""
+    with deps_of(request).begin(actor) as tx:
+        tx.emit(Event("access.refused", {}, {"resource": resource, "action": action}, "refused"))
 
 
 def _resolve(request: Request) -> Actor | None:

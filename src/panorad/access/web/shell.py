@@ -26,6 +26,7 @@ from panorad.kit.i18n import LANGUAGES, catalogue, translate
 from panorad.kit.slice import Nav
 from panorad.model import person_name
 from panorad.model.actor import Actor
+from panorad.model.roles import may
 
 HERE = Path(__file__).resolve().parent
 INSTITUTIONS_KEPT = 60.0
@@ -45,6 +46,7 @@ class Frame:
     open: bool
     here: str
     form_token: str
+    nav: tuple[Nav, ...] = ()
 
 
 class Shell:
@@ -66,7 +68,7 @@ class Shell:
         )
         env.add_extension("jinja2.ext.i18n")
         env.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-        env.globals.update(asset=self.assets.url, nav=self.nav, languages=LANGUAGES, version=__version__)
+        env.globals.update(asset=self.assets.url, languages=LANGUAGES, version=__version__)
         env.filters.update(
             person=lambda name: person_name.display(name, language) or translate(language, "No name"),
             date=words.dicom_date,
@@ -81,6 +83,8 @@ class Shell:
             happened=lambda kind: words.happened(language, kind),
             said=lambda detail: words.said(language, detail),
             tr=lambda text: translate(language, text),
+            purpose=lambda name: words.purpose(language, name),
+            role=lambda name: words.role(language, name),
         )
         env.globals["age"] = lambda birth_date, at: words.age(language, birth_date, at)
         return env
@@ -89,12 +93,14 @@ class Shell:
         """The date at the site."""
         return datetime.now(self.zone).date()
 
-    def page(self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "") -> Response:
+    def page(
+        self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "", status: int = 200
+    ) -> Response:
         """A page for its typed context, or the same data as JSON when that is asked for."""
         if wants_json(request):
-            response: Response = JSONResponse(plain(context))
+            response: Response = JSONResponse(plain(context), status)
         else:
-            response = self.render(request, template, context, title, actor, self._institution(request, actor))
+            response = self.render(request, template, context, title, actor, self._institution(request, actor), status)
         if etag:
             response.headers["etag"] = etag
             response.headers["cache-control"] = "private, no-cache"
@@ -124,12 +130,20 @@ class Shell:
             open=bool(known and known.account is None),
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             form_token=forms.token_of(getattr(request.state, "form_secret", "")),
+            nav=self._nav(known),
         )
         env = self.environments[chosen.language]
         body = env.get_template(template).render(
             page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes)
         )
         return HTMLResponse(body, status, headers={"content-language": chosen.language})
+
+    def _nav(self, actor: Actor | None) -> tuple[Nav, ...]:
+        """The entries of the rail that the actor's roles may use."""
+        if actor is None:
+            return ()
+        staff = actor.roles - {"patient"}
+        return tuple(one for one in self.nav if not one.needs or any(may(staff if one.staff else actor.roles, *need) for need in one.needs))
 
     def preferences(self, request: Request) -> Preferences:
         """The visitor's language and theme."""
