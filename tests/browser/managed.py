@@ -43,10 +43,10 @@ def fill(site: Site) -> None:
         sharing.give(tx, Scope("patient", "COUNTY", "COUNTY", "C20260017"), Grantee("institution", "NORTH"), ["treatment", "consultation"],
                      "referral", until=now + timedelta(90))  # fmt: skip
         sharing.give(tx, Scope("institution", "COUNTY"), Grantee("role", "NORTH", "quality-officer"), ["quality"], "manual")
-        sharing.give(tx, Scope("study", "NORTH", study=f"{STUDY}.1"), Grantee("institution", "COUNTY"), ["remote-reading"], "remote-reading")
+        sharing.give(tx, Scope("study", "NORTH", study=f"{STUDY}.1"), Grantee("institution", "COUNTY"), ["remote-reading"], "manual")
         sharing.give(tx, Scope("study", "COUNTY", study=f"{STUDY}.2"), Grantee("device", "COUNTY_WS1"), ["treatment"], "manual")
         sharing.record_consent(tx, Patient("COUNTY", "COUNTY", "C20260017"), "refuse", ["education", "research"], audience="everyone")
-        sharing.record_consent(tx, Patient("COUNTY", "COUNTY", "C20260021"), "permit", ["treatment", "consultation"], audience="institution",
+        sharing.record_consent(tx, Patient("COUNTY", "COUNTY", "C20260021"), "permit", ["treatment"], audience="institution",
                                to="NORTH", until=now + timedelta(365), note="Signed form in the record")  # fmt: skip
         sharing.record_consent(tx, Patient("COUNTY", "COUNTY", "C20260033"), "permit", proxy=Proxy("Doe Anna", "mother"))
         sharing.set_policy(tx, "CENTER", "education", "others", "refuse")

@@ -17,9 +17,10 @@ from tests.browser.test_looks import LOOKS, look
 
 PAGES = {
     "head": {"grants": "/sharing", "grants_found": "/sharing?q=none", "consents": "/sharing/consents"},
-    "officer": {"policy": "/sharing/policy"},
+    "officer": {"policy": "/sharing/policy", "people": "/people", "people_role": "/people?give=reader", "roles": "/people/roles"},
+    "admin": {"people_account": "/people", "institutions": "/institutions", "institution": "/institutions?change=COUNTY"},
 }
-DRAWERS = {"grants", "consents"}
+DRAWERS = {"grants", "consents", "people_account", "institutions"}
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,5 @@ def test_management_pages(visit: Open, managed_center: str, login: str, language
         if name in DRAWERS:
             page.locator(".drawer > summary").first.click()
             look(page, f"{name}_form", language, theme, width)
+    page.click("details.menu summary")
+    look(page, f"acting_{login}", language, theme, width)

@@ -60,6 +60,10 @@ def gate_of(sessions: Sessions) -> Any:
         sessions.forget(token)
         gate.sign_out(tx, token)
 
+    def act_for(tx: Any, token: str, institution: str, purpose: str = "") -> None:
+        sessions.forget(token)
+        gate.act_for(tx, token, institution, purpose)
+
     return SimpleNamespace(
         sign_in=gate.sign_in,
         session=sessions.session,
@@ -68,6 +72,8 @@ def gate_of(sessions: Sessions) -> Any:
         redeem_welcome=gate.redeem_welcome,
         set_password=gate.set_password,
         institutions=gate.institutions,
+        places=gate.places,
+        act_for=act_for,
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from panorad.access.gate import passwords
+from panorad.access.gate import acting, known, passwords, roles
 from panorad.access.gate import service as gate
 from panorad.access.web import errors, session, signin
 from panorad.application.studies import web as studies
@@ -17,6 +17,7 @@ from panorad.application.viewer import web as viewer
 from panorad.kit import errors as kit
 from panorad.kit import i18n
 from panorad.kit.errors import PanoradError
+from panorad.management.institutions import web as institutions
 from panorad.management.intake import web as intake
 from panorad.management.sharing import reading
 from panorad.model.event import KINDS
@@ -24,7 +25,7 @@ from panorad.model.event import KINDS
 SOURCE = Path(i18n.__file__).parents[1]
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
 SHARING = [import_module(f"panorad.management.sharing.{name}") for name in ("grants", "consents")]
-SHOWN = (kit, gate, errors, passwords, session, signin, studies, viewer, intake, reading, *SHARING)
+SHOWN = (kit, gate, errors, passwords, session, signin, studies, viewer, intake, reading, acting, known, roles, institutions, *SHARING)
 """Modules whose errors reach people on pages."""
 
 

@@ -72,6 +72,12 @@ class Gate(Protocol):
     def institutions(self, tx: Transaction) -> Sequence[InstitutionLike]:
         """The institutions of the region."""
 
+    def places(self, tx: Transaction, account: int) -> Sequence[InstitutionLike]:
+        """The institutions that an account may act for."""
+
+    def act_for(self, tx: Transaction, token: str, institution: str, purpose: str = "") -> None:
+        """Have a session act for an institution and a purpose; raises an error of kind FORBIDDEN for what is not held."""
+
 
 class Imaging(Protocol):
     """What the image archive answers to pages (`panorad.data.imaging.service`)."""
@@ -129,6 +135,9 @@ class Pages(Protocol):
         status: int = 200,
     ) -> Response:
         """A page, without asking the database for anything."""
+
+    def home(self, actor: Actor) -> str:
+        """Where somebody with these roles begins."""
 
     def text(self, request: Request, text: str) -> str:
         """A text in the visitor's language."""

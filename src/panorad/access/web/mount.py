@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from panorad.access.web import preferences, signin
+from panorad.access.web import acting, preferences, signin
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import answer, answer_http, answer_panorad
 from panorad.access.web.middleware import Bodies, Journal, SecurityHeaders
@@ -49,4 +49,5 @@ def routes(deps: WebDeps, shell: Shell) -> APIRouter:
     router.add_route("/static/{version}/{name:path}", shell.assets.serve, methods=["GET"])
     router.include_router(preferences.routes(deps))
     router.include_router(signin.routes(deps))
+    router.include_router(acting.routes(deps))
     return router

@@ -26,7 +26,7 @@ from panorad.kit.i18n import LANGUAGES, catalogue, translate
 from panorad.kit.slice import Nav
 from panorad.model import person_name
 from panorad.model.actor import Actor
-from panorad.model.roles import may
+from panorad.model.roles import may, purposes_of
 
 HERE = Path(__file__).resolve().parent
 INSTITUTIONS_KEPT = 60.0
@@ -47,6 +47,9 @@ class Frame:
     here: str
     form_token: str
     nav: tuple[Nav, ...] = ()
+    acting: str = ""
+    places: tuple[tuple[str, str], ...] = ()
+    purposes: tuple[str, ...] = ()
 
 
 class Shell:
@@ -100,7 +103,8 @@ class Shell:
         if wants_json(request):
             response: Response = JSONResponse(plain(context), status)
         else:
-            response = self.render(request, template, context, title, actor, self._institution(request, actor), status)
+            institution, places = self._institution(request, actor), self._places(request, actor)
+            response = self.render(request, template, context, title, actor, institution, status, places)
         if etag:
             response.headers["etag"] = etag
             response.headers["cache-control"] = "private, no-cache"
@@ -116,6 +120,7 @@ class Shell:
         actor: Actor | None = None,
         institution: str = "",
         status: int = 200,
+        places: tuple[tuple[str, str], ...] = (),
     ) -> Response:
         """A page without asking the database for anything: what `page` ends in, and what errors use directly."""
         chosen = self.preferences(request)
@@ -131,12 +136,19 @@ class Shell:
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             form_token=forms.token_of(getattr(request.state, "form_secret", "")),
             nav=self._nav(known),
+            acting=known.institution_code if known else "",
+            places=places,
+            purposes=purposes_of(known.roles) if known and known.account is not None else (),
         )
         env = self.environments[chosen.language]
         body = env.get_template(template).render(
             page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes)
         )
         return HTMLResponse(body, status, headers={"content-language": chosen.language})
+
+    def home(self, actor: Actor) -> str:
+        """Where somebody with these roles begins: the first entry of their rail, the study list where there is none."""
+        return next((one.path for one in self._nav(actor)), "/")
 
     def _nav(self, actor: Actor | None) -> tuple[Nav, ...]:
         """The entries of the rail that the actor's roles may use."""
@@ -166,9 +178,18 @@ class Shell:
                 self._institutions = {one.id: one for one in deps.gate.institutions(tx)}
             self._asked = time.monotonic()
         found = self._institutions.get(actor.institution)
-        if found is None:
-            return ""
-        return found.name_zh if found.name_zh and self.preferences(request).language == "zh-CN" else found.name
+        return self._named(request, found) if found else ""
+
+    def _places(self, request: Request, actor: Actor | None) -> tuple[tuple[str, str], ...]:
+        """Code and name of the institutions that a person may act for."""
+        if actor is None or actor.account is None:
+            return ()
+        deps = deps_of(request)
+        with deps.begin(actor) as tx:
+            return tuple((one.code, self._named(request, one)) for one in deps.gate.places(tx, actor.account))
+
+    def _named(self, request: Request, one: InstitutionLike) -> str:
+        return one.name_zh if one.name_zh and self.preferences(request).language == "zh-CN" else one.name
 
 
 def plain(value: Any) -> Any:
