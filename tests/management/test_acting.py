@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from starlette.testclient import TestClient
 
 from panorad.access import gate
+from panorad.app.web import build
+from panorad.management.sharing import policies
 from panorad.model.actor import SYSTEM
-from panorad.testing import Site
+from panorad.testing import Databases, Site
+from panorad.testing import center as whole_center
 from tests.data.imaging.arrivals import instance
 from tests.management.visits import Person
 
@@ -84,8 +88,6 @@ def test_an_administrator_acts_for_institutions_below(center: Site) -> None:
     assert officer.send("/account/acting", {"institution": "COUNTY"}, "/people").status_code == 303
     assert officer.send("/sharing/policy", {"others-quality": "refuse"}).status_code == 303
     with center.center.begin(SYSTEM) as tx:
-        from panorad.management.sharing import policies
-
         assert (policies(tx, "COUNTY")["quality", "others"], policies(tx, "CENTER")["quality", "others"]) == ("refuse", "permit")
 
 
@@ -95,3 +97,12 @@ def test_nobody_acts_without_a_session(center: Site) -> None:
     officer.send("/sign-out", {}, "/account/password")
     with center.center.begin(SYSTEM) as tx, pytest.raises(gate.SessionOver):
         gate.act_for(tx, token or "", "CENTER")
+
+
+def test_an_open_center_has_all_pages_for_its_machine(databases: Databases) -> None:
+    with whole_center(databases, open=True) as site:
+        client = TestClient(build(site.center), "http://localhost", headers={"accept": "text/html"})
+        for path in ("/", "/sharing", "/sharing/consents", "/people", "/people/roles", "/institutions"):
+            page = client.get(path)
+            assert page.status_code == 200, path
+            assert "Acting for" not in page.text
