@@ -42,7 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @contextmanager
-def _served(factory: str) -> Iterator[str]:
+def served(factory: str, **variables: str) -> Iterator[str]:
+    """A real web server for what a factory makes, with more variables in its environment; its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -59,8 +60,8 @@ def _served(factory: str) -> Iterator[str]:
         str(port),
         "--no-log",
     ]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    server = subprocess.Popen([*command, f"tests.browser.demo:{factory}"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, **variables, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    server = subprocess.Popen([*command, factory], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(600):
             with socket.socket() as probe:
@@ -77,14 +78,14 @@ def _served(factory: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def closed_center() -> Iterator[str]:
     """A center with sign-in and 120 studies."""
-    with _served("closed") as address:
+    with served("tests.browser.demo:closed") as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def empty_center() -> Iterator[str]:
     """An open center that has received nothing."""
-    with _served("empty") as address:
+    with served("tests.browser.demo:empty") as address:
         yield address
 
 

@@ -17,6 +17,8 @@ from panorad.app.center import Center
 from panorad.app.markdown import NOTE, table
 from panorad.app.web import build, dicomweb_deps
 from panorad.model.event import KINDS, Outcome
+from panorad.model.purpose import PURPOSES
+from panorad.model.roles import ACTIONS, RESOURCES, ROLES, actions_of
 from panorad.settings import Settings
 
 FIGURES = re.compile(r"(<!-- figures -->\n).*?(<!-- end of figures -->)", re.DOTALL)
@@ -98,6 +100,12 @@ _KNOWN: Mapping[str, str] = {
     "/audit.json": "Its data.",
     "/audit/looked.json": "Its data.",
     "/intake.json": "Its data.",
+    "/sharing.json": "Its data.",
+    "/people.json": "Its data.",
+    "/people/roles.json": "Its data.",
+    "/institutions.json": "Its data.",
+    "/sharing/consents.json": "Its data.",
+    "/sharing/policy.json": "Its data.",
     "/intake": "Input kept aside and conflicts: `show=quarantine` or `show=conflicts`.",
     "/viewer/app-config.js": "The viewer's configuration.",
     "/sign-in": "Signing in.",
@@ -147,6 +155,29 @@ def events_page() -> str:
         "Each event has `cursor`, `id`, `at` (UTC), `kind`, `outcome`, `actor_kind`, `actor`, `institution`, `purpose`,\n"
         "`source`, `objects` (what it is about) and `detail`. The outcome is "
         f"{_choices()}.\n\n" + table(("kind", "meaning"), ((f"`{kind}`", sentence) for kind, sentence in KINDS.items()))
+    )
+
+
+def roles_page() -> str:
+    """Every role with its purposes, and who may do what to which resource."""
+    purposes = [
+        (f"`{name}`", role.label, ", ".join(PURPOSES[one].label.lower() for one in role.purposes) or "sees no patient")
+        for name, role in ROLES.items()
+    ]
+    actions = [
+        (label, ACTIONS[action], ", ".join(f"`{name}`" for name, role in ROLES.items() if action in role.may.get(resource, ())))
+        for resource, label in RESOURCES.items()
+        for action in actions_of(resource)
+    ]
+    return (
+        f"# Roles\n\n{NOTE}\n\n"
+        "An account holds roles at institutions and acts for one institution and one purpose at a time. The tables say what it\n"
+        "may try; which patients it sees is decided row by row, by grants and consent. Of the three roles of administrators an\n"
+        "account holds at most one, and they reach the institutions below the one where they are held. A security administrator\n"
+        "gives and takes roles, nobody their own; while the center has no security administrator, or no audit administrator, a\n"
+        "system administrator appoints the first one, to another account.\n\n"
+        "## What each role reads for\n\n" + table(("role", "name", "purposes of use"), purposes)
+        + "\n## Who may do what\n\n" + table(("resource", "action", "roles"), actions)
     )
 
 

@@ -67,6 +67,10 @@ def gate_of(center: Center, sessions: Sessions) -> Any:
         gate.sign_out(tx, token)
         sessions.forget(token)
 
+    def act_for(tx: Any, token: str, institution: str, purpose: str = "") -> None:
+        sessions.forget(token)
+        gate.act_for(tx, token, institution, purpose)
+
     return SimpleNamespace(
         sign_in=partial(gate.sign_in, most=most),
         finish_sign_in=lambda tx, token, code, origin: entry.finish(tx, center.vault, token, code, origin, most),
@@ -79,6 +83,8 @@ def gate_of(center: Center, sessions: Sessions) -> Any:
         redeem_welcome=gate.redeem_welcome,
         set_password=gate.set_password,
         institutions=gate.institutions,
+        places=gate.places,
+        act_for=act_for,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from panorad.app.markdown import NOTE, table
-from panorad.app.reference import events_page, settings_page, urls_page, with_figures
+from panorad.app.reference import events_page, roles_page, settings_page, urls_page, with_figures
 from panorad.app.statement import statement
 from panorad.cli import app
 
@@ -58,6 +58,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "reference/command-line.md": command_line_page,
     "reference/urls.md": urls_page,
     "reference/events.md": events_page,
+    "reference/roles.md": roles_page,
     "conformance/dicom-conformance-statement.md": statement,
 }
 """The generated pages by their place under `docs/`."""

@@ -10,11 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Nav:
-    """An entry of the rail: its address, its English label (translated when shown) and the name of its icon."""
+    """An entry of the rail: its address, its English label (translated when shown) and the name of its icon.
+
+    `needs` names (resource, action): the entry is shown to who may one of them, to everybody where it names none.
+    `staff` leaves out what patients may do with what is their own.
+    """
 
     path: str
     label: str
     icon: str
+    needs: tuple[tuple[str, str], ...] = ()
+    staff: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,21 @@ RESOURCES: Mapping[str, str] = {
 }
 """What actions are about."""
 
+ACTIONS: Mapping[str, str] = {
+    "read": _("see"),
+    "store": _("send in"),
+    "export": _("export"),
+    "take": _("download the original"),
+    "give": _("give"),
+    "revoke": _("revoke"),
+    "record": _("record and withdraw"),
+    "use": _("use"),
+    "review": _("review"),
+    "change": _("add and change"),
+    "lock": _("disable and enable"),
+}
+"""What somebody does, in words."""
+
 _READ = {"study": ("read",)}
 
 ROLES: Mapping[str, Role] = {

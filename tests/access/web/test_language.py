@@ -1,6 +1,7 @@
 """The Chinese catalogue is complete, and so are the words that pages look up by value."""
 
 import re
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from panorad.access.gate import breaches, jose, known, open_sessions, passwords, proof, roles, scopes, second_factor
+from panorad.access.gate import acting, breaches, jose, known, open_sessions, passwords, proof, roles, scopes, second_factor
 from panorad.access.gate import service as gate
 from panorad.access.oidc import fetch, mapping, provider, service
 from panorad.access.programs import clients, tokens
@@ -18,14 +19,17 @@ from panorad.application.viewer import web as viewer
 from panorad.kit import errors as kit
 from panorad.kit import i18n, vault
 from panorad.kit.errors import PanoradError
+from panorad.management.institutions import web as institutions
 from panorad.management.intake import web as intake
+from panorad.management.sharing import reading
 from panorad.model.event import KINDS
 
 SOURCE = Path(i18n.__file__).parents[1]
 METHODS = [("**/templates/**.html", "jinja2"), ("**.py", "python")]
+SHARING = [import_module(f"panorad.management.sharing.{name}") for name in ("grants", "consents")]
 SHOWN = (
     kit, vault, gate, known, roles, proof, second_factor, open_sessions, breaches, errors, passwords, session, signin, studies, viewer,
-    intake, jose, scopes, tokens, clients, fetch, mapping, provider, service,
+    intake, jose, scopes, tokens, clients, fetch, mapping, provider, service, reading, acting, institutions, *SHARING,
 )  # fmt: skip
 """Modules whose errors reach people on pages."""
 

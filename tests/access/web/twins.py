@@ -97,7 +97,7 @@ class GateTwin:
         login, account = next((login, account) for login, (account, _) in self.accounts.items() if account.id == account_id)
         token = f"token-{len(self.sessions)}-{login}"
         self.sessions[token] = Actor(
-            "person", account.login, account.institution, (1, 2, 3), account=account.id, roles=account.roles
+            "person", account.login, account.institution, (1, 2, 3), "CENTER", account=account.id, roles=account.roles
         )
         return token
 
@@ -133,6 +133,14 @@ class GateTwin:
 
     def institutions(self, tx: Transaction) -> Sequence[Institution]:
         return INSTITUTIONS
+
+    def places(self, tx: Transaction, account: int) -> Sequence[Institution]:
+        return INSTITUTIONS
+
+    def act_for(self, tx: Transaction, token: str, institution: str, purpose: str = "") -> None:
+        actor = self.sessions[token]
+        at = next(one.id for one in INSTITUTIONS if one.code == institution)
+        self.sessions[token] = replace(actor, institution=at, institution_code=institution, purpose=purpose or "treatment")
 
 
 NAMES = (

@@ -1,5 +1,6 @@
 """The gate: institutions, DICOM nodes, accounts and sessions; it turns whoever comes into an actor with what that actor may see."""
 
+from panorad.access.gate.acting import NotHeld, Place, SessionOver, act_for, places
 from panorad.access.gate.bindings import (
     BindingAbsent,
     BindingInvalid,
@@ -15,8 +16,21 @@ from panorad.access.gate.bindings import (
 from panorad.access.gate.entry import Entry, sign_in
 from panorad.access.gate.known import AccountAbsent, InstitutionAbsent
 from panorad.access.gate.open_sessions import Limits, Origin
+from panorad.access.gate.people import Person, disable, enroll, in_reach, people
 from panorad.access.gate.proof import SignInRefused
-from panorad.access.gate.roles import NotAllowed, can, give_role, held, require, take_role
+from panorad.access.gate.region import change_institution, found_institution, register_node
+from panorad.access.gate.roles import (
+    NotAllowed,
+    appoint,
+    can,
+    dismiss,
+    give_role,
+    held,
+    missing_administrators,
+    require,
+    require_reach,
+    take_role,
+)
 from panorad.access.gate.service import (
     Account,
     AccountExists,
@@ -64,31 +78,48 @@ __all__ = [
     "NodeUnbound",
     "NodeUnknown",
     "NotAllowed",
+    "NotHeld",
     "Origin",
+    "Person",
+    "Place",
+    "SessionOver",
     "SignInRefused",
     "TlsRequired",
     "WelcomeClosed",
     "account_actor",
+    "act_for",
     "actor_of_institution",
     "add_account",
     "add_institution",
     "add_node",
+    "appoint",
     "bind",
     "bindings",
     "can",
+    "change_institution",
     "check_certificate",
     "describe_institution",
+    "disable",
+    "dismiss",
+    "enroll",
     "ensure_institution",
+    "found_institution",
     "give_role",
     "held",
+    "in_reach",
     "institutions",
     "make_welcome",
+    "missing_administrators",
     "node",
     "node_actor",
     "nodes",
     "open_actor",
+    "people",
+    "places",
     "redeem_welcome",
+    "register_node",
     "require",
+    "require_reach",
     "session",
     "set_password",
     "set_password_of",

@@ -221,3 +221,40 @@ from sign_in_step p join account a on a.id = p.account_id where p.token_hash = %
 
 -- name: forget_steps
 delete from sign_in_step where account_id = %s or expires_at < now();
+
+-- name: holder_of
+select 1 from account_role where role = %s limit 1;
+
+-- name: people
+-- Accounts of an institution and those below it, and of others with a role there; of roles those held there.
+with recursive tree as (
+    select id from institution where id = %(institution)s or %(everything)s
+    union
+    select n.id from institution n join tree t on n.parent_id = t.id)
+select a.login, a.name, n.code, a.disabled, coalesce(a.locked_until > now(), false), n.id in (select id from tree),
+       coalesce((select jsonb_agg(jsonb_build_array(m.code, r.role) order by m.code, r.role)
+                 from account_role r join institution m on m.id = r.institution_id
+                 where r.account_id = a.id and r.institution_id in (select id from tree)), '[]')
+from account a join institution n on n.id = a.institution_id
+where (a.institution_id in (select id from tree)
+       or exists (select from account_role r where r.account_id = a.id and r.institution_id in (select id from tree)))
+      and lower(a.login) > lower(%(after)s)
+      and (%(text)s = '' or position(lower(%(text)s) in lower(a.login || ' ' || a.name || ' ' || n.code)) > 0)
+order by lower(a.login) limit %(limit)s;
+
+-- name: set_disabled
+update account set disabled = %s, failures = 0, locked_until = null where id = %s and disabled <> %s;
+
+-- name: places
+-- Institutions where an account holds a role, and those below where the role is an administrator's.
+with recursive held as (
+    select r.institution_id as id, r.role = any (%(reaching)s) as down from account_role r where r.account_id = %(account)s
+    union
+    select n.id, true from institution n join held h on n.parent_id = h.id and h.down)
+select n.id, n.code, n.name, n.name_zh from institution n where n.id in (select id from held) order by n.code;
+
+-- name: account_of_session
+select s.account_id, a.login from session s join account a on a.id = s.account_id where s.token_hash = %s;
+
+-- name: act_for
+update session set institution_id = %s, purpose = %s where token_hash = %s;

@@ -40,6 +40,22 @@ class RoleAbsent(PanoradError):
     kind = Kind.ABSENT
 
 
+class OwnRoles(PanoradError):
+    """Nobody changes their own roles"""
+
+    kind = Kind.FORBIDDEN
+
+
+class OutOfReach(PanoradError):
+    """This institution is neither the one that you act for nor below it"""
+
+    kind = Kind.FORBIDDEN
+
+
+FIRST_APPOINTED = ("security-administrator", "audit-administrator")
+"""Roles of which a system administrator appoints the first holder, since nobody else can."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """A role that somebody holds at an institution."""
@@ -65,6 +81,49 @@ def require(actor: Actor, resource: str, action: str) -> None:
     """Raise NotAllowed unless the actor `can`."""
     if not can(actor, resource, action):
         raise NotAllowed(f"{resource}: {action}")
+
+
+def require_reach(tx: Transaction, institution: str) -> int:
+    """The id of an institution that the actor acts for, or that stands below it. Raises OutOfReach, InstitutionAbsent."""
+    actor, found = tx.actor, institution_id(tx, institution)
+    if actor.sees is not None and (found,) not in store.ask(tx, "below", actor.institution):
+        raise OutOfReach(institution)
+    return found
+
+
+def appoint(tx: Transaction, login: str, institution: str, role: str) -> None:
+    """Give a role as the actor may: a security administrator at its institution and below, to others than itself.
+
+    While nobody anywhere is security administrator, or audit administrator, a system administrator may appoint the first one.
+    Raises NotAllowed, OwnRoles, OutOfReach, and what `give_role` raises.
+    """
+    _hold_own(tx, login)
+    actor = tx.actor
+    assert isinstance(actor, Actor)
+    if not (role in missing_administrators(tx) and may(actor.roles, "account", "change")):
+        require(actor, "role", "change")
+    require_reach(tx, institution)
+    give_role(tx, login, institution, role)
+
+
+def dismiss(tx: Transaction, login: str, institution: str, role: str) -> None:
+    """Take a role away as the actor may. Raises NotAllowed, OwnRoles, OutOfReach, and what `take_role` raises."""
+    actor = tx.actor
+    assert isinstance(actor, Actor)
+    _hold_own(tx, login)
+    require(actor, "role", "change")
+    require_reach(tx, institution)
+    take_role(tx, login, institution, role)
+
+
+def _hold_own(tx: Transaction, login: str) -> None:
+    if tx.actor.account is not None and tx.actor.account == account_id(tx, login):
+        raise OwnRoles(login)
+
+
+def missing_administrators(tx: Transaction) -> tuple[str, ...]:
+    """Roles whose first holder a system administrator has yet to appoint."""
+    return tuple(role for role in FIRST_APPOINTED if store.one(tx, "holder_of", role) is None)
 
 
 def held(tx: Transaction, login: str | None = None) -> list[Held]:

@@ -129,6 +129,7 @@ def describe_institution(tx: Transaction, code: str, name: str, name_zh: str, pa
     if parent is not None and institution_id(tx, parent) in below(tx, institution_id(tx, code)):
         raise InstitutionInvalid(f"{parent} stands below {code}")
     store.change(tx, "describe_institution", name, name_zh, parent, code)
+    tx.emit(Event("institution.changed", {"institution": code}, {"name": name, "parent": parent}, institution=institution_id(tx, code)))
 
 
 def ensure_institution(tx: Transaction, code: str, name: str = "") -> int:
@@ -161,8 +162,9 @@ def add_node(
     title = ae_title.strip()
     if not 1 <= len(title) <= 16 or "\\" in title or not title.isprintable() or (port is not None and not 1 <= port <= 65535):
         raise NodeInvalid(f"{ae_title} {port or ''}")
+    kind = "node.added" if node(tx, title) is None else "node.changed"
     store.change(tx, "put_node", title, institution_id(tx, institution), host, port, description, tls)
-    tx.emit(Event("node.added", {"node": title, "institution": institution}, {"host": host, "port": port, "tls": tls}))
+    tx.emit(Event(kind, {"node": title, "institution": institution}, {"host": host, "port": port, "tls": tls}))
 
 
 # -- actors ----------------------------------------------------------------------------------------------------------------------------

@@ -94,6 +94,12 @@ class Gate(Protocol):
     def institutions(self, tx: Transaction) -> Sequence[InstitutionLike]:
         """The institutions of the region."""
 
+    def places(self, tx: Transaction, account: int) -> Sequence[InstitutionLike]:
+        """The institutions that an account may act for."""
+
+    def act_for(self, tx: Transaction, token: str, institution: str, purpose: str = "") -> None:
+        """Have a session act for an institution and a purpose; raises an error of kind FORBIDDEN for what is not held."""
+
 
 class Imaging(Protocol):
     """What the image archive answers to pages (`panorad.data.imaging.service`)."""
@@ -155,7 +161,9 @@ class Process(Protocol):
 class Pages(Protocol):
     """The shell around pages (`panorad.access.web.shell.Shell`)."""
 
-    def page(self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "") -> Response:
+    def page(
+        self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "", status: int = 200
+    ) -> Response:
         """A page for its typed context, or the same data as JSON when that is asked for."""
 
     def render(
@@ -169,6 +177,9 @@ class Pages(Protocol):
         status: int = 200,
     ) -> Response:
         """A page, without asking the database for anything."""
+
+    def home(self, actor: Actor) -> str:
+        """Where somebody with these roles begins."""
 
     def text(self, request: Request, text: str) -> str:
         """A text in the visitor's language."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from hmac import compare_digest
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from panorad.access.web.errors import FormRefused
+from panorad.access.web.session import allowed
+from panorad.model.actor import Actor
 
 COOKIE = "panorad_form"
 FIELD = "form_token"
@@ -48,6 +52,28 @@ def form(request: Request) -> dict[str, str]:
     if not isinstance(fields, dict):
         raise FormRefused
     return fields
+
+
+def submitted(request: Request, resource: str, action: str) -> tuple[Actor, dict[str, str]]:
+    """Who sent a form that changes something, and its fields: the one place where management pages check their writes.
+
+    Raises `FormRefused`, `SignInNeeded`, or `NotAllowed`, which leaves an event.
+    """
+    fields = form(request)
+    return allowed(request, resource, action, staff=True), fields
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A form as it was sent and could not be taken: what was typed, and why. Empty for a fresh one."""
+
+    error: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Mapping[str, str], error: str) -> Draft:
+        """What was typed but for passwords and the token."""
+        return cls(error, {name: text for name, text in fields.items() if name != FIELD and "password" not in name})
 
 
 def local(address: str, default: str = "/") -> str:

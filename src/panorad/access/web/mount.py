@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
-from panorad.access.web import awake, oauth, preferences, provider, second_factor, session_list, signin, tokens
+from panorad.access.web import acting, awake, oauth, preferences, provider, second_factor, session_list, signin, tokens
 from panorad.access.web.deps import WebDeps
 from panorad.access.web.errors import answer, answer_http, answer_panorad
 from panorad.access.web.middleware import Bodies, Journal, SecurityHeaders
@@ -49,6 +49,6 @@ def routes(deps: WebDeps, shell: Shell) -> APIRouter:
     router.add_route("/static/{version}/{name:path}", shell.assets.serve, methods=["GET"])
     router.include_router(preferences.routes(deps))
     router.include_router(signin.routes(deps))
-    for pages in (second_factor, session_list, awake, provider, tokens, oauth):
+    for pages in (acting, second_factor, session_list, awake, provider, tokens, oauth):
         router.include_router(pages.routes(deps))
     return router

@@ -65,14 +65,16 @@ def visitor(request: Request) -> Actor | None:
         return None
 
 
-def allowed(request: Request, resource: str, action: str) -> Actor:
-    """Who makes this request, one of whose roles must have the action; raises `SignInNeeded` or `NotAllowed`, which leaves an event."""
+def allowed(request: Request, resource: str, action: str, *, staff: bool = False) -> Actor:
+    """Who makes this request, one of whose roles must have the action; raises `SignInNeeded` or `NotAllowed`, which leaves an event.
+
+    `staff` leaves out what patients may do with what is their own.
+    """
     actor = session_actor(request)
     try:
-        require(actor, resource, action)
+        require(replace(actor, roles=actor.roles - {"patient"}) if staff else actor, resource, action)
     except NotAllowed:
-        with deps_of(request).begin(actor) as tx:
-            tx.emit(Event("access.refused", {}, {"resource": resource, "action": action}, "refused"))
+        refused(request, actor, resource, action)
         raise
     return actor
 
@@ -95,6 +97,12 @@ def strong(request: Request) -> Actor:
     if standing is None or not standing.fresh or standing.account != actor.account:
         raise StepUpNeeded
     return actor
+
+
+def refused(request: Request, actor: Actor, resource: str, action: str) -> None:
+    """Record that the actor may not do this."""
+    with deps_of(request).begin(actor) as tx:
+        tx.emit(Event("access.refused", {}, {"resource": resource, "action": action}, "refused"))
 
 
 def _resolve(request: Request) -> Actor | None:

@@ -26,6 +26,7 @@ from panorad.kit.i18n import LANGUAGES, catalogue, translate
 from panorad.kit.slice import Nav
 from panorad.model import person_name
 from panorad.model.actor import Actor
+from panorad.model.roles import may, purposes_of
 
 HERE = Path(__file__).resolve().parent
 INSTITUTIONS_KEPT = 60.0
@@ -47,6 +48,10 @@ class Frame:
     form_token: str
     account: int | None = None
     idle_s: float = 0.0
+    nav: tuple[Nav, ...] = ()
+    acting: str = ""
+    places: tuple[tuple[str, str], ...] = ()
+    purposes: tuple[str, ...] = ()
 
 
 class Shell:
@@ -68,7 +73,7 @@ class Shell:
         )
         env.add_extension("jinja2.ext.i18n")
         env.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
-        env.globals.update(asset=self.assets.url, nav=self.nav, languages=LANGUAGES, version=__version__)
+        env.globals.update(asset=self.assets.url, languages=LANGUAGES, version=__version__)
         env.filters.update(
             person=lambda name: person_name.display(name, language) or translate(language, "No name"),
             date=words.dicom_date,
@@ -83,6 +88,8 @@ class Shell:
             happened=lambda kind: words.happened(language, kind),
             said=lambda detail: words.said(language, detail),
             tr=lambda text: translate(language, text),
+            purpose=lambda name: words.purpose(language, name),
+            role=lambda name: words.role(language, name),
         )
         env.globals["age"] = lambda birth_date, at: words.age(language, birth_date, at)
         return env
@@ -91,12 +98,15 @@ class Shell:
         """The date at the site."""
         return datetime.now(self.zone).date()
 
-    def page(self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "") -> Response:
+    def page(
+        self, request: Request, template: str, context: Any, title: str, actor: Actor | None, etag: str = "", status: int = 200
+    ) -> Response:
         """A page for its typed context, or the same data as JSON when that is asked for."""
         if wants_json(request):
-            response: Response = JSONResponse(plain(context))
+            response: Response = JSONResponse(plain(context), status)
         else:
-            response = self.render(request, template, context, title, actor, self._institution(request, actor))
+            institution, places = self._institution(request, actor), self._places(request, actor)
+            response = self.render(request, template, context, title, actor, institution, status, places)
         if etag:
             response.headers["etag"] = etag
             response.headers["cache-control"] = "private, no-cache"
@@ -112,6 +122,7 @@ class Shell:
         actor: Actor | None = None,
         institution: str = "",
         status: int = 200,
+        places: tuple[tuple[str, str], ...] = (),
     ) -> Response:
         """A page without asking the database for anything: what `page` ends in, and what errors use directly."""
         chosen = self.preferences(request)
@@ -128,12 +139,27 @@ class Shell:
             form_token=forms.token_of(getattr(request.state, "form_secret", "")),
             account=known.account if known else None,
             idle_s=deps_of(request).limits.idle_s,
+            nav=self._nav(known),
+            acting=known.institution_code if known else "",
+            places=places,
+            purposes=purposes_of(known.roles) if known and known.account is not None else (),
         )
         env = self.environments[chosen.language]
         body = env.get_template(template).render(
             page=context, frame=frame, link=lambda path=None, **changes: link(request, path, **changes)
         )
         return HTMLResponse(body, status, headers={"content-language": chosen.language})
+
+    def home(self, actor: Actor) -> str:
+        """Where somebody with these roles begins: the first entry of their rail, the study list where there is none."""
+        return next((one.path for one in self._nav(actor)), "/")
+
+    def _nav(self, actor: Actor | None) -> tuple[Nav, ...]:
+        """The entries of the rail that the actor's roles may use."""
+        if actor is None:
+            return ()
+        staff = actor.roles - {"patient"}
+        return tuple(one for one in self.nav if not one.needs or any(may(staff if one.staff else actor.roles, *need) for need in one.needs))
 
     def preferences(self, request: Request) -> Preferences:
         """The visitor's language and theme."""
@@ -160,9 +186,18 @@ class Shell:
                 self._institutions = {one.id: one for one in deps.gate.institutions(tx)}
             self._asked = time.monotonic()
         found = self._institutions.get(actor.institution)
-        if found is None:
-            return ""
-        return found.name_zh if found.name_zh and self.preferences(request).language == "zh-CN" else found.name
+        return self._named(request, found) if found else ""
+
+    def _places(self, request: Request, actor: Actor | None) -> tuple[tuple[str, str], ...]:
+        """Code and name of the institutions that a person may act for."""
+        if actor is None or actor.account is None:
+            return ()
+        deps = deps_of(request)
+        with deps.begin(actor) as tx:
+            return tuple((one.code, self._named(request, one)) for one in deps.gate.places(tx, actor.account))
+
+    def _named(self, request: Request, one: InstitutionLike) -> str:
+        return one.name_zh if one.name_zh and self.preferences(request).language == "zh-CN" else one.name
 
 
 def plain(value: Any) -> Any:

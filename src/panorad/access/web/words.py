@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from panorad.data.imaging.dictionary import uids
 from panorad.kit.i18n import catalogue, translate
 from panorad.model.event import KINDS
+from panorad.model.purpose import PURPOSES
+from panorad.model.roles import ROLES
 
 
 def dicom_date(value: str) -> str:
@@ -101,6 +103,16 @@ def uid_name(uid: str) -> str:
 def happened(language: str, kind: str) -> str:
     """An event's kind as its sentence."""
     return translate(language, KINDS.get(kind, kind))
+
+
+def purpose(language: str, name: str) -> str:
+    """A purpose of use in words."""
+    return translate(language, PURPOSES[name].label if name in PURPOSES else name)
+
+
+def role(language: str, name: str) -> str:
+    """A role in words."""
+    return translate(language, ROLES[name].label if name in ROLES else name)
 
 
 def said(language: str, detail: Mapping[str, Any]) -> str:

@@ -5,4 +5,4 @@ from pathlib import Path
 from panorad.application.studies.web import routes
 from panorad.kit.slice import Nav, Slice
 
-slice = Slice("studies", Path(__file__).parent, routes, (Nav("/", "Studies", "list"),))
+slice = Slice("studies", Path(__file__).parent, routes, (Nav("/", "Studies", "list", (("study", "read"),)),))

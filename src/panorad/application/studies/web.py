@@ -83,8 +83,10 @@ class StudyPages:
         return RedirectResponse("/" + (f"?{request.url.query}" if request.url.query else ""), 307)
 
     def list(self, request: Request) -> Response:
-        """GET /: the study list; answers 304 without asking for studies while nothing has changed."""
+        """GET /: the study list; answers 304 without asking for studies while nothing has changed. Who reads none begins elsewhere."""
         actor = session_actor(request)
+        if request.url.path == "/" and (home := self.deps.shell.home(actor)) != "/":
+            return RedirectResponse(home, 303)
         wanted = self._wanted(request)
         with self.deps.begin(actor) as tx:
             etag = self._etag(request, actor, self.deps.imaging.watermark(tx), wanted)

@@ -5,4 +5,4 @@ from pathlib import Path
 from panorad.kit.slice import Nav, Slice
 from panorad.management.intake.web import routes
 
-slice = Slice("intake", Path(__file__).parent, routes, (Nav("/intake", "Intake", "inbox"),))
+slice = Slice("intake", Path(__file__).parent, routes, (Nav("/intake", "Intake", "inbox", (("intake", "read"),)),))

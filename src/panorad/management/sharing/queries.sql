@@ -21,6 +21,7 @@ returning id;
 
 -- name: revoke
 update access_grant set revoked_at = now(), revoked_by = %(by)s where id = %(id)s and revoked_at is null
+      and ((select everything()) or institution_id = (select acting_institution())) -- a grantee sees the row as well
 returning institution_id, scope, study_uid, patient_id, issuer;
 
 -- name: grants
@@ -59,7 +60,7 @@ from consent c join institution n on n.id = c.institution_id left join instituti
 where (%(before)s::bigint is null or c.id < %(before)s)
       and (%(id)s::bigint is null or c.id = %(id)s)
       and (%(issuer)s::text is null or c.issuer = %(issuer)s) and (%(patient)s = '' or c.patient_id = %(patient)s)
-      and (not %(current)s or c.withdrawn_at is null)
+      and (not %(current)s or (c.withdrawn_at is null and (c.valid_to is null or c.valid_to > now())))
 order by c.id desc limit %(limit)s;
 
 -- name: policies
