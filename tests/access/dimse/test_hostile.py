@@ -203,18 +203,16 @@ def test_one_address_cannot_take_every_place(start: Callable[..., Center]) -> No
 
 def test_one_node_cannot_take_every_place_from_many_addresses(start: Callable[..., Center]) -> None:
     center = start(associations=8, each=2)
-    peers = [Peer(center.port, source=f"127.0.0.{number}") for number in (2, 3)]
-    for peer in peers:
-        peer.associate()
-    assert rejected(center.port) == (2, 3, 2)
-    with Peer(center.port) as other:
-        other.associate(request(calling="OTHER"))
-    peers[0].release()
-    center.wait(lambda: center.server.associations == 1)
-    healthy(center)
-    peers[1].release()
-    for peer in peers:
-        peer.socket.close()
+    with Peer(center.port, source="127.0.0.2") as first, Peer(center.port, source="127.0.0.3") as second:
+        first.associate()
+        second.associate()
+        assert rejected(center.port) == (2, 3, 2)
+        with Peer(center.port) as other:
+            other.associate(request(calling="OTHER"))
+        first.release()
+        center.wait(lambda: center.server.associations <= 1, 15)
+        healthy(center)
+        second.release()
 
 
 def test_connections_that_say_nothing_are_closed_in_time(start: Callable[..., Center]) -> None:
