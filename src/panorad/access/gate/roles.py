@@ -126,6 +126,15 @@ def missing_administrators(tx: Transaction) -> tuple[str, ...]:
     return tuple(role for role in FIRST_APPOINTED if store.one(tx, "holder_of", role) is None)
 
 
+def entitled(tx: Transaction, resource: str, action: str) -> Actor:
+    """The transaction's actor, which has the action on the resource, or is bound by no role since it sees everything. Raises NotAllowed."""
+    actor = tx.actor
+    assert isinstance(actor, Actor)
+    if actor.sees is not None:
+        require(actor, resource, action)
+    return actor
+
+
 def held(tx: Transaction, login: str | None = None) -> list[Held]:
     """Roles by account and institution; of one account when its login is given."""
     return [Held(*row) for row in store.ask(tx, "roles_held", {"login": login})]

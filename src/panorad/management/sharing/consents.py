@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from panorad.access.gate.roles import require
+from panorad.access.gate.roles import entitled
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.management.sharing import store
 from panorad.management.sharing.grants import PAGE, institution_number
-from panorad.model.actor import Actor
 from panorad.model.event import Event
 from panorad.model.purpose import PURPOSES
 
@@ -98,12 +97,9 @@ def record_consent(
     note: str = "",
 ) -> int:
     """Record what a patient says, at the institution that holds their record; its number. Raises NotAllowed, ConsentInvalid."""
-    actor = tx.actor
-    assert isinstance(actor, Actor)
-    if actor.sees is not None:
-        require(actor, "consent", "record")
-        if patient.institution != actor.institution_code:
-            raise ConsentInvalid("consents are recorded at the institution that holds the record")
+    actor = entitled(tx, "consent", "record")
+    if actor.sees is not None and patient.institution != actor.institution_code:
+        raise ConsentInvalid("consents are recorded at the institution that holds the record")
     if decision not in DECISIONS or audience not in AUDIENCES or (audience == "institution") != (to is not None):
         raise ConsentInvalid("decision or audience")
     if not purposes or any(purpose not in PURPOSES for purpose in purposes):
@@ -127,10 +123,7 @@ def record_consent(
 
 def withdraw_consent(tx: Transaction, consent: int) -> None:
     """End a consent at once, as if it had not been said. Raises NotAllowed, ConsentAbsent."""
-    actor = tx.actor
-    assert isinstance(actor, Actor)
-    if actor.sees is not None:
-        require(actor, "consent", "record")
+    actor = entitled(tx, "consent", "record")
     row = store.one(tx, "withdraw_consent", {"id": consent, "by": actor.name})
     if row is None:
         raise ConsentAbsent(str(consent))
@@ -173,10 +166,7 @@ def policies(tx: Transaction, institution: str) -> dict[tuple[str, str], str]:
 
 def set_policy(tx: Transaction, institution: str, purpose: str, audience: str, rule: str) -> None:
     """Say what holds for patients who said nothing. Raises NotAllowed, PolicyInvalid."""
-    actor = tx.actor
-    assert isinstance(actor, Actor)
-    if actor.sees is not None:
-        require(actor, "policy", "change")
+    entitled(tx, "policy", "change")
     if purpose not in PURPOSES or audience not in ("own", "others") or rule not in RULES:
         raise PolicyInvalid(f"{purpose} {audience} {rule}")
     holder = institution_number(tx, institution)

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from panorad.access.gate.roles import require
+from panorad.access.gate.roles import entitled
 from panorad.kit.errors import Kind, PanoradError
 from panorad.kit.transaction import Transaction
 from panorad.management.sharing import store
-from panorad.model.actor import Actor
 from panorad.model.event import Event
 from panorad.model.party import KINDS, party
 from panorad.model.purpose import PURPOSES
@@ -116,12 +115,9 @@ def give(
     reason: str = "",
 ) -> int:
     """Give a grant of what the actor's institution holds; its number. Raises NotAllowed, GrantInvalid."""
-    actor = tx.actor
-    assert isinstance(actor, Actor)
-    if actor.sees is not None:
-        require(actor, "grant", "give")
-        if scope.institution != actor.institution_code:
-            raise GrantInvalid("an institution gives grants of what it holds itself")
+    actor = entitled(tx, "grant", "give")
+    if actor.sees is not None and scope.institution != actor.institution_code:
+        raise GrantInvalid("an institution gives grants of what it holds itself")
     return write(tx, scope, grantee, purposes, origin, start=start, until=until, reason=reason)
 
 
@@ -162,10 +158,7 @@ def write(
 
 def revoke(tx: Transaction, grant: int) -> None:
     """End a grant at once. Raises NotAllowed, GrantAbsent."""
-    actor = tx.actor
-    assert isinstance(actor, Actor)
-    if actor.sees is not None:
-        require(actor, "grant", "revoke")
+    actor = entitled(tx, "grant", "revoke")
     row = store.one(tx, "revoke", {"id": grant, "by": actor.name})
     if row is None:
         raise GrantAbsent(str(grant))
